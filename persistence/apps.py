@@ -1,0 +1,12 @@
+"""The Django app of the durable side."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class PersistenceConfig(AppConfig):
+    """Streams become rows or stored objects."""
+
+    name = "persistence"
+    label = "yredis_persistence"
+    verbose_name = _("Persistence of rooms")

@@ -1,0 +1,74 @@
+"""What one event loop needs to reach Redis, the store and the compute children."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+
+from rooms.compute import Compute
+from rooms.conf import Conf, conf
+from rooms.documents import Documents
+from rooms.keys import Keys
+from rooms.lane import Lane
+from rooms.metrics import Count, count
+from rooms.perloop import PerLoop
+from rooms.redis_client import RedisClient
+from rooms.store import store
+from rooms.streams import Streams
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The services behind rooms; connections belong to the event loop that opened them."""
+
+    conf: Conf
+    keys: Keys
+    client: RedisClient
+    streams: Streams
+    lane: Lane
+    compute: Compute
+    documents: Documents
+
+    @classmethod
+    async def open(cls) -> "Backend":
+        """Connect as settings.YREDIS says; raise RedisUnavailable or LayoutMismatch."""
+        settings = conf()
+        keys = Keys.of(settings)
+        client = await RedisClient.connect(settings)
+        await client.log_durability()
+        streams = Streams(client, keys)
+        compute = Compute(
+            processes=settings.compute_processes,
+            memory_bytes=settings.compute_memory_bytes,
+            timeout_seconds=settings.compute_timeout_seconds,
+            on_crash=lambda: count(Count.COMPUTE_CRASHES),
+        )
+        return cls(
+            settings,
+            keys,
+            client,
+            streams,
+            Lane(client, keys, settings),
+            compute,
+            Documents(streams, store(), compute, settings),
+        )
+
+    async def aclose(self) -> None:
+        """Let appends on their way arrive, then end the compute children and close the connections."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2 * self.conf.redis_timeout_seconds):
+                await self.lane.drain()
+        await self.compute.aclose()
+        await self.client.aclose()
+
+
+_backends = PerLoop(Backend.open)
+
+
+async def backend() -> Backend:
+    """Return the running event loop's backend; the first caller connects it.
+
+    Raises:
+        RedisUnavailable: Redis is away; the next caller tries again.
+        LayoutMismatch: Redis holds another layout.
+    """
+    return await _backends.get()

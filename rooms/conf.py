@@ -1,0 +1,123 @@
+"""The one dictionary, `settings.YREDIS`, and its one reader."""
+
+from dataclasses import dataclass, fields
+from functools import cache
+from math import isfinite
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+
+KIB = 1024
+MIB = 1024 * KIB
+
+MAY_BE_ZERO = {
+    "debounce_seconds",
+    "max_bytes_per_second",
+    "max_document_bytes",
+    "max_awareness_bytes",
+    "max_awareness_per_second",
+    "max_seats_per_room",
+    "max_seats_per_user",
+    "max_seats_per_address",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conf:
+    """Every setting with its default; sizes in bytes, durations in seconds, 0 = no limit where it says so."""
+
+    redis_url: str = "redis://localhost:6379/0"
+    """Redis >= 7.0 or Valkey >= 7.2, single or cluster; rediss:// for TLS."""
+    prefix: str = "yredis"
+    """Begins every key, so that several sites can share one Redis."""
+    shards: int = 16
+    """Over how many hash slots the rooms are spread; fixed once Redis holds rooms."""
+    store: str = "rooms.store.StreamOnly"
+    """Dotted path to the Store that holds what was moved out of Redis."""
+    authorize: str = "rooms.grants.nobody"
+    """Dotted path to `async def authorize(scope, room) -> Grant`."""
+
+    debounce_seconds: float = 10.0
+    """A room is persisted when it has been quiet for so long."""
+    max_delay_seconds: float = 60.0
+    """A room that is never quiet is persisted after so long."""
+
+    redis_timeout_seconds: float = 5.0
+    """No answer within it: the socket that waits is closed with 1013."""
+    redis_connections: int = 32
+    """At most so many connections of a process to Redis; a caller waits for a free one."""
+    store_timeout_seconds: float = 15.0
+    """No state from the store within it: the join is refused with 1013."""
+
+    max_frame_bytes: int = 16 * MIB
+    """A larger frame closes with 4413; set the ASGI server's own limits above it."""
+    max_bytes_per_second: int = 0
+    """What one connection may send, over ten seconds; more closes with 4529. 0 = no limit."""
+    max_document_bytes: int = 100 * MIB
+    """A room may grow to it; an update beyond closes with 4413. 0 = no limit."""
+    max_awareness_bytes: int = 16 * KIB
+    """A client's awareness state; a larger one is dropped, one of ten times the size closes with 4529."""
+    max_awareness_per_second: int = 50
+    """Awareness messages of one connection; more are coalesced, ten times as many close with 4529."""
+    max_seats_per_room: int = 5000
+    """Connections in one room on one server process; more close with 4529. 0 = no limit."""
+    max_seats_per_user: int = 0
+    """Connections of one known user on one server process; more close with 4529. 0 = no limit."""
+    max_seats_per_address: int = 0
+    """Connections from one network address on one server process; more close with 4529. 0 = no limit."""
+    outbox_bytes: int = 2 * MIB
+    """What may wait for a client that reads slowly; a client still behind then is closed with 1013."""
+
+    inline_bell_bytes: int = 64 * KIB
+    """Updates up to this size travel with the bell; larger ones are read from the stream."""
+    sweep_seconds: float = 15.0
+    """Every open room is compared with Redis once in so long, in case a bell was lost."""
+    heartbeat_seconds: float = 3.0
+    """How often a server process says that it lives; it counts as dead after four times as long."""
+
+    compute_processes: int = 2
+    """Child processes that decode what is large or not trusted."""
+    compute_memory_bytes: int = 2048 * MIB
+    """Address space of one of them; rebuilding a document takes about ten times its size."""
+    compute_timeout_seconds: float = 30.0
+    """Longest one request to them may take."""
+    compute_threshold_bytes: int = 50_000
+    """Updates up to this size are merged in the server process itself."""
+
+    def __post_init__(self) -> None:
+        """Raise ImproperlyConfigured for a value of the wrong type or out of range."""
+        for field in fields(self):
+            expected: Any = field.type
+            value = getattr(self, field.name)
+            if expected is float and type(value) is int:
+                object.__setattr__(self, field.name, value := float(value))
+            if type(value) is not expected:
+                raise ImproperlyConfigured(f"YREDIS: {field.name.upper()} must be {expected.__name__}, not {value!r}")
+            if expected is float and not isfinite(value):
+                raise ImproperlyConfigured(f"YREDIS: {field.name.upper()} must be finite, not {value!r}")
+            if expected in (int, float) and (value < 0 or (value == 0 and field.name not in MAY_BE_ZERO)):
+                raise ImproperlyConfigured(f"YREDIS: {field.name.upper()} must be above 0, not {value!r}")
+        if not self.prefix or not self.prefix.isprintable() or set(self.prefix) & set("{}*?[]^\\ "):
+            raise ImproperlyConfigured(f"YREDIS: PREFIX has none of {{}}*?[]^\\ or spaces, unlike {self.prefix!r}")
+
+
+@cache
+def conf() -> Conf:
+    """Return settings.YREDIS over the defaults; raise ImproperlyConfigured on unknown keys or bad values."""
+    given = getattr(settings, "YREDIS", {})
+    if not isinstance(given, dict):
+        raise ImproperlyConfigured(f"YREDIS must be a dictionary, not {type(given).__name__}")
+    known = {field.name.upper(): field.name for field in fields(Conf)}
+    if unknown := sorted(map(str, given.keys() - known.keys())):
+        raise ImproperlyConfigured(f"YREDIS: unknown keys {unknown}")
+    return Conf(**{known[key]: value for key, value in given.items()})
+
+
+@receiver(setting_changed)
+def forget(*, setting: str, **kwargs: object) -> None:
+    """Read the dictionary anew when a test overrides it."""
+    if setting == "YREDIS":
+        conf.cache_clear()

@@ -1,0 +1,167 @@
+"""All that a server process has open: its rooms, and who sits in them."""
+
+import asyncio
+import os
+import socket
+import uuid
+from collections import Counter
+
+from rooms.backend import Backend, backend
+from rooms.bells import Bell
+from rooms.errors import TooMuch
+from rooms.grants import Grant
+from rooms.limits import exceeded
+from rooms.listener import Listener
+from rooms.metrics import Count, count
+from rooms.perloop import PerLoop
+from rooms.presence import Speaker
+from rooms.room import LiveRoom
+from rooms.seat import Seat
+from rooms.upkeep import Upkeep
+from rooms.writers import Writer
+
+LINGER_SECONDS = 5.0
+"""A room that everybody left stays open so long: a page that is loaded again finds it."""
+
+
+class Hub:
+    """The rooms of one event loop."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.server_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.rooms: dict[str, LiveRoom] = {}
+        self.listener = Listener(backend.client, backend.keys, self._hear, self._subscribed)
+        self._opening: dict[str, asyncio.Task[None]] = {}
+        self._seats_of: Counter[str] = Counter()
+        self._connections = 0
+        self.upkeep = Upkeep(self)
+
+    @property
+    def seats(self) -> int:
+        """Number of open connections."""
+        return sum(len(room.seats) for room in self.rooms.values())
+
+    async def join(self, grant: Grant, writer: Writer, address: str) -> Seat:
+        """Give a connection its place: from when this returns it gets everything that happens in the room.
+
+        Raises:
+            TooMuch: a seat limit is reached.
+            RedisUnavailable, StoreUnavailable, Undecodable: the room can't be opened or loaded.
+        """
+        room = await self._open(grant.room)
+        self._connections += 1
+        speaker = Speaker(self.server_id, f"{self.server_id}-{self._connections}", grant.user_id or "")
+        seat = Seat(room, grant, writer, speaker, address)
+        self._check_limits(seat)
+        self._take(seat)
+        try:
+            seat.send_states()
+            if grant.may_write:
+                seat.ask(await (await room.baseline()).state_vector())
+        except BaseException:
+            await self.leave(seat)
+            raise
+        return seat
+
+    async def leave(self, seat: Seat) -> None:
+        """Take a connection's place away; returns when its last append is known to have arrived or not."""
+        if seat not in seat.room.seats:
+            return
+        count(Count.SEATS_CLOSED)
+        for label in _labels(seat):
+            self._seats_of[label] -= 1
+            if not self._seats_of[label]:
+                del self._seats_of[label]
+        leaving = seat.leave()
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, self._close_if_empty, seat.room)
+        await leaving
+
+    def _check_limits(self, seat: Seat) -> None:
+        conf = self.backend.conf
+        user, address = _labels(seat)
+        held_by_user = self._seats_of[user] if seat.grant.user_id else 0
+        for held, limit, name in (
+            (len(seat.room.seats), conf.max_seats_per_room, Count.LIMIT_SEATS_PER_ROOM),
+            (held_by_user, conf.max_seats_per_user, Count.LIMIT_SEATS_PER_USER),
+            (self._seats_of[address], conf.max_seats_per_address, Count.LIMIT_SEATS_PER_ADDRESS),
+        ):
+            if limit and held >= limit:
+                raise exceeded(name, TooMuch, f"{held} connections already: {name}")
+
+    def _take(self, seat: Seat) -> None:
+        count(Count.SEATS_OPENED)
+        seat.room.seats.add(seat)
+        self._seats_of.update(_labels(seat))
+
+    async def _open(self, name: str) -> LiveRoom:
+        """Return an open room; those who come while it opens wait for the same opening."""
+        room = self.rooms.get(name)
+        if room is None:
+            self.listener.subscribe(name)
+            room = self.rooms[name] = LiveRoom(name, self.backend)
+            self._opening[name] = asyncio.create_task(room.open(self.upkeep.dead))
+            patience = LINGER_SECONDS + self.backend.conf.redis_timeout_seconds
+            asyncio.get_running_loop().call_later(patience, self._close_if_empty, room)  # if nobody sits down after all
+        if opening := self._opening.get(name):
+            try:
+                await asyncio.shield(opening)
+            except Exception:
+                if self.rooms.get(name) is room:
+                    self._forget(room)
+                raise
+            self._opening.pop(name, None)
+        return room
+
+    def _close_if_empty(self, room: LiveRoom) -> None:
+        if room.seats or self.rooms.get(room.name) is not room:
+            return
+        if room.presence.is_settled:
+            self._forget(room)
+        else:  # a removal could not be published yet
+            asyncio.get_running_loop().call_later(LINGER_SECONDS, self._close_if_empty, room)
+
+    def _forget(self, room: LiveRoom) -> None:
+        del self.rooms[room.name]
+        self._opening.pop(room.name, None)
+        self.listener.unsubscribe(room.name)
+        room.stop()
+
+    def _hear(self, name: str, bell: Bell) -> None:
+        if room := self.rooms.get(name):
+            room.hear(bell)
+
+    def _subscribed(self, name: str) -> None:
+        if room := self.rooms.get(name):
+            room.subscribed()
+
+    async def aclose(self) -> None:
+        """Stop hearing, close every room."""
+        await self.upkeep.aclose()
+        await self.listener.aclose()
+        for room in self.rooms.values():
+            room.stop()
+        self.rooms.clear()
+
+
+def _labels(seat: Seat) -> tuple[str, str]:
+    return f"user {seat.grant.user_id}", f"address {seat.address}"
+
+
+async def _connect() -> Hub:
+    made = Hub(await backend())
+    await made.upkeep.start()
+    return made
+
+
+_hubs = PerLoop(_connect)
+
+
+async def hub() -> Hub:
+    """Return the running event loop's hub; the first caller connects it.
+
+    Raises:
+        RedisUnavailable: Redis is away; the next caller tries again.
+        LayoutMismatch: Redis holds another layout.
+    """
+    return await _hubs.get()

@@ -1,0 +1,63 @@
+"""The names of everything in Redis. A shard's keys and channels share a hash tag, and so a cluster slot."""
+
+from dataclasses import dataclass
+
+from rooms import names
+from rooms.conf import Conf
+
+LAYOUT_VERSION = 1
+"""Of keys, entries and bells together; another version refuses to start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key names for one prefix and number of shards."""
+
+    prefix: str
+    shards: int
+
+    @classmethod
+    def of(cls, conf: Conf) -> "Keys":
+        """Return the keys that a site's settings name."""
+        return cls(conf.prefix, conf.shards)
+
+    def _of_room(self, kind: str, room: str) -> str:
+        return f"{self.prefix}:{{{names.shard_of(room, self.shards)}}}:{kind}:{names.key_part(room)}"
+
+    def room(self, room: str) -> str:
+        """Stream: the room's entries, each with one field "e"."""
+        return self._of_room("room", room)
+
+    def head(self, room: str) -> str:
+        """Hash: epoch, generation, last, floor; outlives the stream."""
+        return self._of_room("head", room)
+
+    def bell(self, room: str) -> str:
+        """Sharded pub/sub channel."""
+        return self._of_room("bell", room)
+
+    def awareness(self, room: str) -> str:
+        """Hash: client id -> who is here, for newcomers; short-lived."""
+        return self._of_room("awareness", room)
+
+    def due(self, shard: int) -> str:
+        """Sorted set: key part of a room -> when to persist it, in milliseconds since the epoch."""
+        return f"{self.prefix}:{{{shard}}}:due"
+
+    def due_of(self, room: str) -> str:
+        """Return the due set that a room belongs to."""
+        return self.due(names.shard_of(room, self.shards))
+
+    @property
+    def servers(self) -> str:
+        """Hash: server id -> its last heartbeat."""
+        return f"{self.prefix}:servers"
+
+    @property
+    def layout(self) -> str:
+        """Hash: version, shards."""
+        return f"{self.prefix}:layout"
+
+    def room_of_channel(self, channel: str) -> str:
+        """Return the room whose bell a channel is."""
+        return names.from_key_part(channel.rpartition(":")[2])

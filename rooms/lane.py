@@ -1,0 +1,158 @@
+"""The append lane: everything that a process appends to a room within one tick becomes one script call."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import uuid4
+
+from rooms import acceptlog, names
+from rooms.conf import Conf
+from rooms.entries import Entry, EntryId, encode
+from rooms.errors import RedisUnavailable, YRedisError
+from rooms.failpoints import failpoint
+from rooms.keys import Keys
+from rooms.metrics import Count, count
+from rooms.redis_client import Call, RedisClient, script
+
+BATCH_ENTRIES = 1000
+"""A script call takes no more: Lua unpacks its arguments, and Redis does nothing else meanwhile."""
+
+BATCH_BYTES = 8 * 1024 * 1024
+"""A script call takes no more, unless a single entry is larger."""
+
+
+class Receipt(NamedTuple):
+    """Where an accepted entry stands: its id, and the id of the entry before it in the stream."""
+
+    entry_id: EntryId
+    previous: EntryId
+
+
+Settled = Callable[[Receipt | YRedisError], None]
+"""Called once per entry: with its receipt when it was accepted, else with the reason why it is not known to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An entry on its way."""
+
+    entry: Entry
+    settled: Settled
+
+
+class Lane:
+    """The only way into a stream. Owns its entries: they are appended even if the caller is cancelled."""
+
+    def __init__(self, client: RedisClient, keys: Keys, conf: Conf) -> None:
+        self._client = client
+        self._keys = keys
+        self._conf = conf
+        self._waiting: dict[str, deque[Waiting]] = {}
+        self._in_flight: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._scheduled = False
+
+    def append(self, room: str, entry: Entry, settled: Settled) -> None:
+        """Append soon; `settled` is called when it is known whether the entry was accepted.
+
+        Entries of a room keep their order. When a batch fails, everything that waits behind it fails too: an
+        entry must not be accepted after one that the same client sent before it was not (G2).
+        """
+        self._waiting.setdefault(room, deque()).append(Waiting(entry, settled))
+        self._schedule()
+
+    def append_and_wait(self, room: str, entry: Entry) -> "asyncio.Future[Receipt]":
+        """Append soon; the future has the outcome."""
+        done: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+
+        def settled(outcome: Receipt | YRedisError) -> None:
+            if done.cancelled():
+                return
+            if isinstance(outcome, YRedisError):
+                done.set_exception(outcome)
+            else:
+                done.set_result(outcome)
+
+        self.append(room, entry, settled)
+        return done
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        batches = {room: self._take(room) for room in self._waiting.keys() - self._in_flight}
+        if batches:
+            self._in_flight |= batches.keys()
+            task = asyncio.get_running_loop().create_task(self._send(batches))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _take(self, room: str) -> list[Waiting]:
+        queue, batch, size = self._waiting[room], list[Waiting](), 0
+        while queue and len(batch) < BATCH_ENTRIES and (not batch or size + len(queue[0].entry.update) <= BATCH_BYTES):
+            batch.append(queue.popleft())
+            size += len(batch[-1].entry.update)
+        if not queue:
+            del self._waiting[room]
+        return batch
+
+    async def _send(self, batches: dict[str, list[Waiting]]) -> None:
+        try:
+            failpoint("append.before")
+            answers = await self._client.run_together([self._call(room, batch) for room, batch in batches.items()])
+            failpoint("append.after")
+        except Exception as error:  # whatever it is, nobody may wait for ever
+            answers = [RedisUnavailable(f"{type(error).__name__}: {error}")] * len(batches)
+        self._in_flight -= batches.keys()
+        for (room, batch), answer in zip(batches.items(), answers, strict=True):
+            if isinstance(answer, RedisUnavailable):
+                self._fail(batch + list(self._waiting.pop(room, ())), answer)
+            else:
+                self._accept(room, batch, EntryId.parse(answer[0]), EntryId.parse(answer[1]))
+        if self._waiting:
+            self._schedule()
+
+    def _call(self, room: str, batch: list[Waiting]) -> Call:
+        count(Count.APPEND_BATCHES)
+        conf = self._conf
+        delay = int(conf.debounce_seconds * 1000)
+        return Call(
+            script("append"),
+            (self._keys.room(room), self._keys.head(room), self._keys.due_of(room)),
+            (
+                self._keys.bell(room),
+                uuid4().hex,
+                delay,
+                names.key_part(room),
+                conf.inline_bell_bytes,
+                *(encode(waiting.entry) for waiting in batch),
+            ),
+        )
+
+    @staticmethod
+    def _accept(room: str, batch: list[Waiting], previous: EntryId, first: EntryId) -> None:
+        count(Count.UPDATES_ACCEPTED, len(batch))
+        for number, waiting in enumerate(batch):
+            entry_id = EntryId(first.milliseconds, first.sequence + number)
+            acceptlog.note(room, entry_id, waiting.entry)
+            waiting.settled(Receipt(entry_id, previous))
+            previous = entry_id
+
+    @staticmethod
+    def _fail(batch: Iterable[Waiting], error: RedisUnavailable) -> None:
+        for waiting in batch:
+            count(Count.UPDATES_FAILED)
+            waiting.settled(error)
+
+    async def drain(self) -> None:
+        """Return when nothing is on its way any more."""
+        while self._tasks or self._scheduled:
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+            else:
+                await asyncio.sleep(0)

@@ -1,0 +1,79 @@
+"""How rooms get into a site's ASGI application: `application = with_rooms(get_asgi_application())`."""
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from channels.routing import URLRouter
+from django.core.checks import ERROR
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import re_path
+
+from rooms.checks import check_settings
+from rooms.conf import conf
+from rooms.consumers import RoomConsumer
+from rooms.errors import RedisUnavailable
+from rooms.redis_client import RedisClient
+from rooms.writers import sniff
+
+logger = logging.getLogger(__name__)
+
+room_consumer: Any = RoomConsumer.as_asgi()
+
+websocket_urlpatterns: list[Any] = [re_path(r"^ws/(?P<room>[\s\S]*)\Z", room_consumer)]
+
+
+no_such_room = re_path("", room_consumer, {"room": ""})
+"""Any other path: closed with 4404, where no route at all would be an error of the server."""
+
+
+def with_rooms(http: Any, websocket: Any = None) -> Any:
+    """Return an ASGI application that serves rooms at ws/<room> and hands everything else to `http`.
+
+    Args:
+        http: the site's application, as get_asgi_application() returns it.
+        websocket: what serves websockets, when it has to be more than the rooms: a Channels application around
+            `websocket_urlpatterns`.
+
+    Raises:
+        ImproperlyConfigured: settings.YREDIS has an error.
+        LayoutMismatch: Redis holds rooms of another layout. (A Redis that is away now is no reason not to start.)
+    """
+    _refuse_wrong_settings()
+    _refuse_other_layout()
+    rooms: Any = URLRouter([*websocket_urlpatterns, no_such_room]) if websocket is None else websocket
+
+    async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            # Here, before any middleware can wrap `send`, the server is still to be seen.
+            await rooms(sniff(scope, send), receive, send)
+        else:
+            await http(scope, receive, send)
+
+    return application
+
+
+def _refuse_wrong_settings() -> None:
+    """Let the system checks speak here too: a server is often started without them."""
+    for message in check_settings():
+        if message.level >= ERROR:
+            raise ImproperlyConfigured(f"{message.id}: {message.msg}")
+        logger.warning("%s: %s", message.id, message.msg, extra={"action": "settings_checked"})
+
+
+def _refuse_other_layout() -> None:
+    """Connect once; in a thread of its own, as some servers import the application within their running loop."""
+
+    async def connect() -> None:
+        try:
+            client = await RedisClient.connect(conf())
+        except RedisUnavailable as error:
+            logger.warning(
+                "No Redis answers, so connections are refused until one does: %s", error, extra={"action": "no_redis"}
+            )
+            return
+        await client.aclose()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, connect()).result()

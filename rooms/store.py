@@ -1,0 +1,57 @@
+"""The port to what was moved out of Redis."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+from django.utils.module_loading import import_string
+
+from rooms.conf import conf
+from rooms.entries import Entry, EntryId
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A room's persisted state: a snapshot with its later deltas, as entries.
+
+    `last` is the id of the newest stream entry that the chain covers: everything up to it may be trimmed.
+    """
+
+    entries: Sequence[Entry]
+    last: EntryId
+
+
+class Store(Protocol):
+    """Where persisted rooms are. One instance serves a process; it is called from several event loops."""
+
+    async def load(self, room: str) -> Chain | None:
+        """Return what is persisted of a room, or None for a room never persisted.
+
+        Raises:
+            StoreUnavailable: the state can't be read now, or what was read is damaged.
+        """
+
+
+class StreamOnly:
+    """No store: every update stays in its Redis stream."""
+
+    async def load(self, room: str) -> Chain | None:
+        """Return None: nothing is ever moved."""
+        return None
+
+
+@cache
+def store() -> Store:
+    """Return the store that settings.YREDIS names."""
+    made: Store = import_string(conf().store)()
+    return made
+
+
+@receiver(setting_changed)
+def forget(*, setting: str, **kwargs: object) -> None:
+    """Make the store anew when a test overrides the setting."""
+    if setting == "YREDIS":
+        store.cache_clear()

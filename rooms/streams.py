@@ -1,0 +1,93 @@
+"""Reading rooms' streams and heads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rooms.bells import Head
+from rooms.entries import START, Entry, EntryId, decode
+from rooms.errors import RedisUnavailable, Undecodable
+from rooms.keys import Keys
+from rooms.metrics import Count, count
+from rooms.redis_client import Call, RedisClient, script
+
+PAGE_BYTES = 4 * 1024 * 1024
+"""About how much one read brings."""
+
+HEAD_ONLY = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A room at one instant: its head, and the entries after the id that was asked for.
+
+    `lost` tells that entries are gone which nobody trimmed.
+    """
+
+    head: Head
+    lost: bool
+    entries: Sequence[tuple[EntryId, Entry]]
+
+
+class Streams:
+    """What can be read of rooms in Redis."""
+
+    def __init__(self, client: RedisClient, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    def _call(self, room: str, after: EntryId, limit_bytes: int) -> Call:
+        return Call(script("read"), (self._keys.room(room), self._keys.head(room)), (str(after), limit_bytes))
+
+    async def read(self, room: str, *, after: EntryId = START) -> Reading:
+        """Return the head and all entries that follow `after`, oldest first.
+
+        The head is that of the first page: what was appended while reading may be among the entries already. It is a
+        later page's if entries were trimmed between two pages, so that its floor tells that some are missing.
+
+        Raises:
+            RedisUnavailable: no answer in time.
+            Undecodable: the stream has an entry that is none.
+        """
+        count(Count.STREAM_READS)
+        first, more = await self._page(room, after)
+        entries = list(first.entries)
+        while more:
+            reading, more = await self._page(room, entries[-1][0])
+            if reading.head.floor > entries[-1][0]:
+                first = reading
+            entries += reading.entries
+        return Reading(first.head, first.lost, entries)
+
+    async def _page(self, room: str, after: EntryId) -> tuple[Reading, bool]:
+        return _reading(await self._client.run(self._call(room, after, PAGE_BYTES)))
+
+    async def heads(self, rooms: Sequence[str]) -> list[Reading | None]:
+        """Return readings without entries, in one round trip; None where one room gave none that can be read."""
+        answers = await self._client.run_together([self._call(room, START, HEAD_ONLY) for room in rooms])
+        return [_reading_or_none(answer) for answer in answers]
+
+    async def head(self, room: str) -> Head:
+        """Return a room's head; raise RedisUnavailable when there is no answer in time."""
+        return _reading(await self._client.run(self._call(room, START, HEAD_ONLY)))[0].head
+
+
+def _reading_or_none(answer: Any) -> Reading | None:
+    try:
+        return None if isinstance(answer, RedisUnavailable) else _reading(answer)[0]
+    except Undecodable:
+        return None
+
+
+def _reading(answer: Any) -> tuple[Reading, bool]:
+    (epoch, generation, last, floor), lost, entries, more = answer
+    try:
+        head = Head(
+            epoch.decode() if epoch else "",
+            int(generation or 0),
+            EntryId.parse(last or b"0-0"),
+            EntryId.parse(floor or b"0-0"),
+        )
+    except ValueError as error:
+        raise Undecodable("a head that is none") from error
+    return Reading(head, bool(lost), [(EntryId.parse(key), decode(value)) for key, value in entries]), bool(more)

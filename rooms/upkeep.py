@@ -1,0 +1,133 @@
+"""What a hub does again and again: say that it lives, look for what it missed, keep quiet connections alive."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from rooms import protocol
+from rooms.errors import YRedisError
+from rooms.metrics import Count, count
+from rooms.redis_client import Call, script
+from rooms.writers import Frame
+
+if TYPE_CHECKING:
+    from rooms.hub import Hub
+    from rooms.room import LiveRoom
+
+logger = logging.getLogger(__name__)
+
+DEAD_AFTER_BEATS = 4
+"""A server that was silent for so many heartbeats is dead, and its clients' cursors are removed."""
+
+FORGET_AFTER_SECONDS = 600
+FORGET_AFTER_BEATS = 10
+"""A dead server is forgotten after the longer of the two: by then no awareness of it can be left."""
+
+SWEEP_SLICES = 10
+"""The rooms are not swept all at once."""
+
+QUIET_SECONDS = 18.0
+"""A connection that was sent nothing for so long gets an empty message; y-websocket gives up after 30 s."""
+
+KEEP_ALIVE_SECONDS = 5.0
+
+FAREWELL_SECONDS = 2.0
+"""Longest a stop is held up by saying so."""
+
+NOTHING = Frame(protocol.awareness(b"\0"))
+"""Awareness of nobody: received, and otherwise without effect."""
+
+
+class Upkeep:
+    """Three rhythms of one hub."""
+
+    def __init__(self, hub: "Hub") -> None:
+        self._hub = hub
+        self._conf = hub.backend.conf
+        self._beats = 0
+        self._position = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        self.dead: frozenset[str] = frozenset()
+
+    async def start(self) -> None:
+        """Beat once, so that `dead` is known, then go on in the background; RedisUnavailable if Redis is away."""
+        await self.beat()
+        rhythms: tuple[tuple[Callable[[], Awaitable[None]], float], ...] = (
+            (self.beat, self._conf.heartbeat_seconds),
+            (self.sweep, self._conf.sweep_seconds / SWEEP_SLICES),
+            (self.keep_alive, KEEP_ALIVE_SECONDS),
+        )
+        self._tasks = [asyncio.create_task(_repeat(action, seconds)) for action, seconds in rhythms]
+
+    async def beat(self) -> None:
+        """Say that this server lives; bury those that are dead; sweep at once if Redis has forgotten our last beat."""
+        answer: list[Any] = await self._hub.backend.client.run(self._heartbeat())
+        self._bury(dict(zip(answer[1::2], answer[2::2], strict=True)))
+        known_beat, self._beats = int(answer[0] or 0), self._beats + 1
+        if known_beat < self._beats - 1:
+            logger.warning("Redis lost data: checking every room", extra={"action": "redis_lost_data"})
+            await self._hub.backend.client.claim_layout()
+            await self._check(list(self._hub.rooms.values()))
+
+    def _bury(self, silences: dict[bytes, bytes]) -> None:
+        """Take those for dead who were silent too long (milliseconds by server id); their clients' cursors go."""
+        limit = DEAD_AFTER_BEATS * self._conf.heartbeat_seconds * 1000
+        dead = frozenset(name.decode() for name, silent in silences.items() if int(silent) > limit)
+        for server_id in dead - self.dead:
+            logger.info("Server %s is gone", server_id, extra={"action": "server_lost", "server": server_id})
+            count(Count.SERVERS_LOST)
+            for room in list(self._hub.rooms.values()):
+                room.presence.bury(server_id)
+        self.dead = dead
+
+    def _heartbeat(self) -> Call:
+        arguments = (self._hub.server_id, self._beats + 1, self._hub.seats, len(self._hub.rooms))
+        forget_after = max(FORGET_AFTER_SECONDS, FORGET_AFTER_BEATS * self._conf.heartbeat_seconds)
+        return Call(script("heartbeat"), (self._hub.backend.keys.servers,), (*arguments, int(forget_after * 1000)))
+
+    async def sweep(self) -> None:
+        """Compare the next slice of the rooms with Redis, in case a bell was lost."""
+        rooms = self._hub.rooms
+        size = -(-len(rooms) // SWEEP_SLICES)
+        if self._position >= len(rooms):
+            self._position = 0
+        chosen = list(islice(rooms.values(), self._position, self._position + size))
+        self._position += size
+        await self._check(chosen)
+
+    async def _check(self, rooms: Sequence["LiveRoom"]) -> None:
+        if not rooms:
+            return
+        readings = await self._hub.backend.streams.heads([room.name for room in rooms])
+        for room, reading in zip(rooms, readings, strict=True):
+            if reading is not None:
+                room.check(reading)
+
+    async def keep_alive(self) -> None:
+        """Send an empty message to who was sent nothing for a while."""
+        quiet_since = asyncio.get_running_loop().time() - QUIET_SECONDS
+        for room in list(self._hub.rooms.values()):
+            for seat in room.seats:
+                if seat.outbox.last_sent_at < quiet_since and seat.outbox.keeps_up:
+                    count(Count.KEEP_ALIVES)
+                    seat.outbox.send(NOTHING)
+
+    async def aclose(self) -> None:
+        """Stop; the heartbeat runs out, and the others remove the cursors that are left."""
+        stopped, self._tasks = self._tasks, []
+        for task in stopped:
+            task.cancel()
+        await asyncio.gather(*stopped, return_exceptions=True)
+
+
+async def _repeat(action: Callable[[], Awaitable[None]], seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await action()
+        except YRedisError as error:
+            logger.warning("Upkeep failed: %s", error, extra={"action": "upkeep_failed"})
+        except Exception:
+            logger.exception("Upkeep failed", extra={"action": "upkeep_failed"})

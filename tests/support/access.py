@@ -1,0 +1,17 @@
+"""Who may enter in tests: everybody writes; a room's name can say otherwise."""
+
+from typing import Any
+
+from rooms.errors import AccessDenied
+from rooms.grants import Access, Grant
+
+
+async def by_name(scope: dict[str, Any], room: str) -> Grant:
+    """Grant reading in rooms named "readonly...", nothing in "forbidden...", writing in all others.
+
+    With `?as=reader` in the url a connection reads wherever it enters, so that a room can have both kinds.
+    """
+    if room.startswith("forbidden"):
+        raise AccessDenied("forbidden by its name")
+    reads = room.startswith("readonly") or b"as=reader" in scope.get("query_string", b"")
+    return Grant(user_id=None, display_name="", room=room, access=Access.READ if reads else Access.WRITE)

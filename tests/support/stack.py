@@ -1,0 +1,114 @@
+"""A whole installation for a test: one Redis, some servers, the folders with what the auditor wants to see."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Self
+
+import redis
+
+from rooms import names
+from rooms.keys import Keys
+from tests.auditor import Finding, Sources, audit, gather
+from tests.auditor.__main__ import counts
+from tests.support.clients import Client
+from tests.support.notes import note
+from tests.support.servers import Asgi, Server, environment
+from tests.support.valkey import Persistence, Valkey
+
+KEYS = Keys("yredis", 16)
+
+
+def room(label: str) -> str:
+    """Return a room that nobody has used: tests that share servers don't share rooms."""
+    return f"demo-{label}-{uuid.uuid4().hex[:10]}"
+
+
+class Stack:
+    """One Redis and `servers` server processes, all running within the `with` block."""
+
+    def __init__(
+        self,
+        folder: Path,
+        asgi: Asgi,
+        *,
+        servers: int = 2,
+        persistence: Persistence = "none",
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.accepted = folder / "accepted"
+        self.accepted.mkdir(parents=True, exist_ok=True)
+        self.valkey = Valkey(folder / "redis", persistence=persistence)
+        settings = environment(folder, self.valkey.url, env or {})
+        self.servers = [Server(asgi, folder, name=f"{asgi}-{number}", env=settings) for number in range(servers)]
+
+    @property
+    def urls(self) -> list[str]:
+        """What to give to y-websocket, one for each server."""
+        return [server.url for server in self.servers]
+
+    def __enter__(self) -> Self:
+        try:
+            self.valkey.start()
+            for server in self.servers:
+                server.launch()
+            for server in self.servers:
+                server.wait_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Kill everything, also what a test left frozen."""
+        for process in (*self.servers, self.valkey):
+            process.kill()
+
+    def redis(self) -> "redis.Redis":
+        """Return a client of the stack's Redis, to be closed by the caller."""
+        return self.valkey.client()
+
+    def entries(self, name: str) -> int:
+        """Return the number of entries in a room's stream."""
+        with self.redis() as client:
+            return int(client.xlen(KEYS.room(name)))
+
+    def is_due(self, name: str) -> bool:
+        """Tell whether a room has a due entry."""
+        with self.redis() as client:
+            return client.zscore(KEYS.due_of(name), names.key_part(name)) is not None
+
+    def logged(self) -> str:
+        """Return the logs of all servers."""
+        return "\n".join(server.log.read_text(errors="replace") for server in self.servers)
+
+    async def sample(self, *rooms: str) -> list[Finding]:
+        """Run the auditor while everything goes on: what was accepted by now must be in Redis."""
+        found = await gather(Sources(self.valkey.url, list(rooms), self.accepted, None))
+        return await asyncio.to_thread(audit, found, running=True)
+
+    async def judge(
+        self, clients: Iterable[Client], *, fresh: Client, seed: int | None = None, patience_seconds: float = 0.0
+    ) -> list[Finding]:
+        """Let clients report, run the auditor over their rooms, print its counts and the seed.
+
+        With patience it looks again until nothing is found: for what has so long to heal.
+        """
+        everybody = [*clients, fresh]
+        rooms = sorted({names.canonical(client.room) for client in everybody})
+        sources = Sources(self.valkey.url, rooms, self.accepted, fresh.node.journals)
+        deadline = time.monotonic() + patience_seconds
+        while True:
+            await asyncio.gather(*(client.report(fresh=client is fresh) for client in everybody))
+            found = await gather(sources)
+            findings = await asyncio.to_thread(audit, found)
+            if not findings or time.monotonic() > deadline:
+                note(f"auditor: {counts(found)}{'' if seed is None else f', seed {seed}'}: {len(findings)} findings")
+                return findings
+            await asyncio.sleep(0.2)

@@ -1,0 +1,48 @@
+"""`.env.template` lists every variable that the settings read, with its true default, and no other."""
+
+import ast
+import re
+from dataclasses import fields
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from rooms.conf import Conf
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LISTED = dict(re.findall(r"^#([A-Z_]+)=(.*)$", (ROOT / ".env.template").read_text(), re.MULTILINE))
+
+
+def read_by_settings() -> set[str]:
+    """Return the names in the calls `env.something("NAME", ...)` of settings.py."""
+    tree = ast.parse((ROOT / "yredis_project" / "settings.py").read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    return {
+        call.args[0].value
+        for call in calls
+        if isinstance(call.func.value, ast.Name)
+        and call.func.value.id == "env"
+        and isinstance(call.args[0], ast.Constant)
+    }
+
+
+def test_it_lists_every_variable_that_is_read_and_no_other():
+    assert set(LISTED) == read_by_settings() | {f"YREDIS_{field.name.upper()}" for field in fields(Conf)}
+
+
+@pytest.mark.parametrize("field", fields(Conf), ids=lambda field: field.name)
+def test_it_shows_the_default_of_each_key(field):
+    default = "yredis_project.access.demo_rooms" if field.name == "authorize" else field.default
+    assert LISTED[f"YREDIS_{field.name.upper()}"] == str(default)
+
+
+def test_each_variable_is_explained():
+    lines = (ROOT / ".env.template").read_text().splitlines()
+    unexplained = [line for before, line in pairwise(lines) if re.match(r"#[A-Z_]+=", line) and before[:2] != "# "]
+    assert not unexplained
+
+
+def test_there_is_a_value_for_every_key_that_the_environment_sets():
+    assert set(settings.YREDIS) <= {field.name.upper() for field in fields(Conf)}

@@ -1,0 +1,1 @@
+"""The demo site: the only place where rooms, persistence and authbridge meet."""

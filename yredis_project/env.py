@@ -1,0 +1,70 @@
+"""How settings are read from the environment, and the secret key of a site that was given none."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import fields
+from math import isfinite
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from rooms.conf import Conf
+
+BEGINNING = "YREDIS_"
+
+NO_SETTINGS = {f"{BEGINNING}{name}" for name in ("ACCEPT_LOG", "FAILPOINTS", "SEED", "TEST_STORE", "TRACES")}
+"""Variables that tests and tools read."""
+
+
+def yredis(env: environ.Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the YREDIS setting: `defaults`, and over them each YREDIS_<KEY> that `env` has.
+
+    The keys and their types are those of rooms.conf.Conf, so that nothing about them is repeated here.
+    A type that is no plain str, int, float or bool is written as JSON.
+
+    Raises:
+        ImproperlyConfigured: a value is not of its key's type, or a variable that begins with YREDIS_ is no setting.
+    """
+    types = get_type_hints(Conf)
+    keys = {f"{BEGINNING}{field.name.upper()}": types[field.name] for field in fields(Conf)}
+    named = {name for name in env.ENVIRON if name.startswith(BEGINNING)}
+    if unknown := sorted(named - keys.keys() - NO_SETTINGS):
+        raise ImproperlyConfigured(f"no settings, but set in the environment: {', '.join(unknown)}")
+    given = {name.removeprefix(BEGINNING): _value(env, name, keys[name]) for name in keys if name in named}
+    return {**defaults, **given}
+
+
+def _value(env: environ.Env, name: str, kind: type) -> Any:
+    """Return the value of a variable as `kind`; raise ImproperlyConfigured if it can't be read as that."""
+    reads = {str: str, int: int, float: _finite, bool: env.bool}
+    try:
+        return env.get_value(name, cast=reads.get(kind, env.json))
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be {kind.__name__}, not {env.str(name)!r}") from None
+
+
+def _finite(text: str) -> float:
+    """Return the number in a text; django-environ's own reader takes 1e3 for 13."""
+    if not isfinite(number := float(text)):
+        raise ValueError("not finite")
+    return number
+
+
+def kept_secret_key(path: Path) -> str:
+    """Return the key in the file at `path`; made on first use, for this user's eyes only.
+
+    Processes that start at the same time agree: the file appears whole, by a link, and the first one wins.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(50))
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)
+        draft.unlink()
+    return path.read_text()

@@ -1,0 +1,89 @@
+"""The demo site's pages: a list of example rooms, the editor of one room, and the way to any other room."""
+
+import secrets
+from urllib.parse import quote
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from rooms import names
+from rooms.errors import NoSuchRoom
+from yredis_project.access import OPEN_TO_ALL
+
+EXAMPLES = {
+    "demo-notes": "Notes that everybody shares",
+    "demo-meeting": "Minutes of a meeting",
+    "demo-poem": "A poem, one line each",
+    "demo-to-do": "What is to be done",
+    "demo-ünï/cödé": "A name with umlauts and a slash",
+    "private": "Not open: see how a refusal looks",
+}
+
+
+def index(request: HttpRequest) -> HttpResponse:
+    """List the example rooms."""
+    return show_index(request)
+
+
+def open_room(request: HttpRequest) -> HttpResponse:
+    """Go to the room that was typed into the form, with or without the prefix that opens it to all."""
+    typed = request.GET.get("room", "").strip().removeprefix(OPEN_TO_ALL)
+    try:
+        room = names.canonical(OPEN_TO_ALL + typed)
+    except NoSuchRoom as error:
+        return show_index(request, typed=typed, error=str(error), status=400)
+    return redirect(edit_url(room))
+
+
+def edit(request: HttpRequest, room: str) -> HttpResponse:
+    """Show the editor of a room; who may enter is decided on the websocket, not here."""
+    try:
+        name = names.from_path(raw_path(request), room)
+    except NoSuchRoom as error:
+        raise Http404(str(error)) from error
+    nonce = secrets.token_urlsafe(16)
+    response = render(request, "demo/edit.html", {"room": name, "path": url_path(name), "nonce": nonce})
+    return guarded(request, response, nonce)
+
+
+def show_index(request: HttpRequest, *, typed: str = "", error: str = "", status: int = 200) -> HttpResponse:
+    """Return the first page, with what was typed and why it names no room."""
+    examples = [{"name": name, "about": about, "url": edit_url(name)} for name, about in EXAMPLES.items()]
+    context = {"examples": examples, "typed": typed, "error": error}
+    return guarded(request, render(request, "demo/index.html", context, status=status))
+
+
+def guarded(request: HttpRequest, response: HttpResponse, nonce: str = "none") -> HttpResponse:
+    """Return the response with a Content-Security-Policy: nothing but our own files and our own websocket.
+
+    The nonce is for CodeMirror's style element; y-codemirror.next colours remote cursors by style attributes.
+    """
+    host = request.get_host()
+    response["Content-Security-Policy"] = "; ".join(
+        (
+            "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; img-src data:",
+            f"connect-src 'self' ws://{host} wss://{host}; script-src 'self'",
+            f"style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'",
+        )
+    )
+    return response
+
+
+def edit_url(room: str) -> str:
+    """Return the url of a room's editor. `reverse` can't: it would encode the percent signs of a name again."""
+    return f"{reverse('index')}edit/{url_path(room)}"
+
+
+def url_path(room: str) -> str:
+    """Return a canonical room name as it stands in a url: y-websocket appends it to ws/, a browser to edit/.
+
+    In a canonical name a percent sign only ever begins %2F or %25, which reach the server as they are.
+    """
+    return quote(room, safe="/%")
+
+
+def raw_path(request: HttpRequest) -> bytes:
+    """Return the path as the browser sent it, where "%2F" and "/" still differ; without ASGI, the next best."""
+    scope = getattr(request, "scope", {})
+    return scope.get("raw_path") or quote(request.path).encode()
