@@ -5,6 +5,7 @@ import os
 import socket
 import uuid
 from collections import Counter
+from contextlib import suppress
 
 from rooms.backend import Backend, backend
 from rooms.bells import Bell
@@ -22,6 +23,9 @@ from rooms.writers import Writer
 
 LINGER_SECONDS = 5.0
 """A room that everybody left stays open so long: a page that is loaded again finds it."""
+
+FAREWELL_SECONDS = 2.0
+"""Longest a stop is held up by saying who is gone."""
 
 
 class Hub:
@@ -136,8 +140,11 @@ class Hub:
             room.subscribed()
 
     async def aclose(self) -> None:
-        """Stop hearing, close every room."""
+        """Say who is gone, stop hearing, close every room."""
         await self.upkeep.aclose()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await asyncio.gather(*(room.presence.settle() for room in self.rooms.values()))
         await self.listener.aclose()
         for room in self.rooms.values():
             room.stop()

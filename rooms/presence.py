@@ -169,6 +169,16 @@ class Presence:
         """Whether nothing waits to be published."""
         return self._publishing is None
 
+    async def settle(self) -> None:
+        """Return when nothing waits to be published."""
+        if self._publishing is not None:
+            await asyncio.wait((self._publishing,))
+
+    def stop(self) -> None:
+        """Publish nothing more."""
+        if self._publishing is not None:
+            self._publishing.cancel()
+
     def _say(self, known: Known) -> None:
         """Publish soon; until then only the newest state of each client is kept."""
         self._said[known.state.client] = known

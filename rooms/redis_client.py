@@ -62,20 +62,8 @@ def translated() -> Iterator[None]:
         raise RedisUnavailable(f"{type(error).__name__}: {error}") from error
 
 
-@asynccontextmanager
-async def in_time(conf: Conf) -> AsyncIterator[None]:
-    """Raise RedisUnavailable for what redis-py raises, and when the block takes over conf.redis_timeout_seconds.
-
-    redis-py's own time-outs of the socket stay off: with them it sends under asyncio.wait_for, which in Python 3.11
-    loses more than half of all cancellations.
-    """
-    with translated():
-        async with asyncio.timeout(conf.redis_timeout_seconds):
-            yield
-
-
 def single_client(conf: Conf) -> Redis:
-    """Return a client of the one server at conf.redis_url, to be used `in_time`; no connection is made yet.
+    """Return a client of the one server at conf.redis_url, used under a time-out of ours; no connection is made yet.
 
     A command is tried again only when its connection turned out to be dead, never after a time-out: whether the
     server did it is then unknown, and the socket that waits for it is closed.
@@ -92,7 +80,7 @@ def single_client(conf: Conf) -> Redis:
 
 
 def cluster_client(conf: Conf) -> RedisCluster:
-    """Return a client of the cluster to which the server at conf.redis_url belongs, to be used `in_time`."""
+    """Return a client of the cluster to which the server at conf.redis_url belongs, used under a time-out of ours."""
     return RedisCluster.from_url(
         conf.redis_url,
         max_connections=conf.redis_connections,
@@ -108,6 +96,31 @@ class RedisClient:
         self.redis = redis
         self.conf = conf
         self.is_cluster = isinstance(redis, RedisCluster)
+        self._closed = False
+        self._busy = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @asynccontextmanager
+    async def _in_use(self) -> AsyncIterator[None]:
+        """Raise RedisUnavailable for what redis-py raises, and when the block takes over conf.redis_timeout_seconds.
+
+        redis-py's own time-outs of the socket stay off: with them it sends under asyncio.wait_for, which in Python
+        3.11 loses more than half of all cancellations. A client that was closed never connects again: redis-py would,
+        and nobody would close that connection.
+        """
+        if self._closed:
+            raise RedisUnavailable("the client is closed")
+        self._busy += 1
+        self._idle.clear()
+        try:
+            with translated():
+                async with asyncio.timeout(self.conf.redis_timeout_seconds):
+                    yield
+        finally:
+            self._busy -= 1
+            if not self._busy:
+                self._idle.set()
 
     @classmethod
     async def connect(cls, conf: Conf) -> "RedisClient":
@@ -119,7 +132,7 @@ class RedisClient:
         """
         client = cls(single_client(conf), conf)
         try:
-            async with in_time(conf):
+            async with client._in_use():
                 is_cluster = (await client.redis.info("cluster")).get("cluster_enabled")
             if is_cluster:
                 await client.aclose()
@@ -139,7 +152,7 @@ class RedisClient:
         """Write our layout where there is none; raise LayoutMismatch where there is another."""
         key = Keys.of(self.conf).layout
         ours = {"version": LAYOUT_VERSION, "shards": self.conf.shards}
-        async with in_time(self.conf):
+        async with self._in_use():
             found = await cast("Any", self.redis.hmget(key, list(ours)))
             if None in found:  # a Redis that is full is still read
                 for field, value in ours.items():
@@ -153,7 +166,7 @@ class RedisClient:
         """Return what an acknowledged write survives: appendonly, appendfsync, maxmemory-policy ("?" if hidden)."""
         names = ("appendonly", "appendfsync", "maxmemory-policy")
         try:
-            async with in_time(self.conf):
+            async with self._in_use():
                 found = cast("dict[str, str]", await self.redis.config_get(*names))
         except RedisUnavailable:
             found = {}
@@ -165,7 +178,7 @@ class RedisClient:
         Raises:
             RedisUnavailable: refused, or no answer in time; whether it ran is unknown.
         """
-        async with in_time(self.conf):
+        async with self._in_use():
             try:
                 return await self._evaluate(call, "EVALSHA", call.script.digest)
             except NoScriptError:
@@ -182,7 +195,7 @@ class RedisClient:
         for call in calls:
             pipeline.execute_command("EVALSHA", call.script.digest, len(call.keys), *call.keys, *call.arguments)
         try:
-            async with in_time(self.conf):
+            async with self._in_use():
                 answers = await pipeline.execute(raise_on_error=False)
         except RedisUnavailable as error:
             return [error] * len(calls)
@@ -223,10 +236,12 @@ class RedisClient:
     async def refresh_topology(self) -> None:
         """Ask a cluster anew which node serves which keys."""
         if isinstance(self.redis, RedisCluster):
-            async with in_time(self.conf):
+            async with self._in_use():
                 await self.redis.nodes_manager.initialize()
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Let commands on their way end, each within its time-out, refuse new ones, and close every connection."""
+        self._closed = True
+        await self._idle.wait()
         with translated():
             await self.redis.aclose()

@@ -89,14 +89,20 @@ class LiveRoom:
     # -- hearing
 
     def hear(self, bell: Bell) -> None:
-        """Take a bell."""
+        """Take a bell.
+
+        Who is here has nothing to do with how far the stream was read: awareness counts from the subscription on,
+        also while the head is not known yet, because nobody says it twice before 15 s have passed.
+        """
+        if bell.kind == bells.Kind.AWARENESS:
+            self._hear_awareness(bell)
         if self._cursor is None:
             return
         if bell.head.generation > self._head.generation or not self._is_same_life(bell.head):
             count(Count.BELLS_OUT_OF_STEP)
             self.catch_up()
         elif bell.kind == bells.Kind.AWARENESS:
-            self._hear_awareness(bell)
+            pass
         elif bell.kind == bells.Kind.ENTRIES and self._is_next(bell) and bell.body is not False:
             self._hear_entries(bell)
         elif bell.kind != bells.Kind.ENTRIES or bell.head.last != self._cursor:
@@ -284,7 +290,8 @@ class LiveRoom:
             seat.fail(error)
 
     def stop(self) -> None:
-        """Stop what still reads or asks."""
+        """Stop what still reads, asks or publishes."""
+        self.presence.stop()
         for task in (self._reading, self._resupplying):
             if task is not None:
                 task.cancel()

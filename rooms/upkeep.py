@@ -33,9 +33,6 @@ QUIET_SECONDS = 18.0
 
 KEEP_ALIVE_SECONDS = 5.0
 
-FAREWELL_SECONDS = 2.0
-"""Longest a stop is held up by saying so."""
-
 NOTHING = Frame(protocol.awareness(b"\0"))
 """Awareness of nobody: received, and otherwise without effect."""
 

@@ -8,9 +8,11 @@ import redis
 
 from rooms import presence as who
 from rooms.awareness import GONE
+from rooms.bells import Head
 from rooms.errors import CloseCode
 from rooms.hub import Hub
 from rooms.metrics import Count, counters
+from rooms.streams import Streams
 from tests.integration.conftest import Serve
 from tests.integration.peers import READ, Peer, eventually, settled
 
@@ -75,6 +77,25 @@ class TestSharing:
         redis_of.delete(hub.backend.keys.awareness(ROOM))
         await eventually(lambda: witness.sees(7) == b'"new"')
         assert (here.code, witness.code) == (None, None)
+
+    async def test_what_is_said_while_a_server_opens_the_room_is_heard(
+        self, hub: Hub, other_hub: Hub, seat: Seated, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """After it read who is here, and before it knows how far the stream goes."""
+        here = await seat(hub, ROOM)
+        here.show(7, 1, '"old"')
+        await eventually(lambda: here.sees(7))
+        head = other_hub.backend.streams.head
+
+        async def later(room: str) -> Head:
+            here.show(7, 2, '"new"')
+            await eventually(lambda: here.sees(7) == b'"new"')
+            await asyncio.sleep(0.05)  # the same bell goes to the other server
+            return await head(room)
+
+        monkeypatch.setattr(Streams, "head", lambda _, room: later(room))
+        there = await seat(other_hub, ROOM)
+        assert there.sees(7) == b'"new"'
 
 
 class TestLeaving:

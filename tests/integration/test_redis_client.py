@@ -108,3 +108,25 @@ class TestScripts:
             own_valkey.kill()
             outcomes = await rooms.client.run_together([Call(ECHO, (), (1,)), Call(ECHO, (), (2,))])
         assert [type(outcome) for outcome in outcomes] == [RedisUnavailable] * 2
+
+
+class TestClosing:
+    """redis-py connects a closed client again, and nobody would close that connection."""
+
+    async def test_a_closed_client_refuses_to_connect_again(self, either_redis: Valkey, configure: Configure) -> None:
+        client = await RedisClient.connect(configure(either_redis))
+        await client.aclose()
+        with pytest.raises(RedisUnavailable, match="closed"):
+            await client.run(Call(script("present"), ("a",), (1,)))
+
+    async def test_commands_on_their_way_end_before_the_connections_close(
+        self, own_valkey: Valkey, configure: Configure
+    ) -> None:
+        client = await RedisClient.connect(configure(own_valkey, REDIS_TIMEOUT_SECONDS=5))
+        own_valkey.freeze()
+        running = asyncio.create_task(client.durability())
+        closing = asyncio.create_task(client.aclose())
+        await asyncio.sleep(0.1)
+        own_valkey.thaw()
+        await closing
+        assert (await running)["appendonly"] in {"yes", "no"}
