@@ -89,11 +89,7 @@ class LiveRoom:
     # -- hearing
 
     def hear(self, bell: Bell) -> None:
-        """Take a bell.
-
-        Who is here has nothing to do with how far the stream was read: awareness counts from the subscription on,
-        also while the head is not known yet, because nobody says it twice before 15 s have passed.
-        """
+        """Take a bell; awareness counts from the subscription on, before the head is known: it is not said twice."""
         if bell.kind == bells.Kind.AWARENESS:
             self._hear_awareness(bell)
         if self._cursor is None:
@@ -101,13 +97,14 @@ class LiveRoom:
         if bell.head.generation > self._head.generation or not self._is_same_life(bell.head):
             count(Count.BELLS_OUT_OF_STEP)
             self.catch_up()
-        elif bell.kind == bells.Kind.AWARENESS:
-            pass
         elif bell.kind == bells.Kind.ENTRIES and self._is_next(bell) and bell.body is not False:
             self._hear_entries(bell)
-        elif bell.kind != bells.Kind.ENTRIES or bell.head.last != self._cursor:
+        elif bell.kind not in (bells.Kind.ENTRIES, bells.Kind.AWARENESS) or self._is_behind(bell):
             count(Count.BELLS_OUT_OF_STEP)
             self.catch_up()
+
+    def _is_behind(self, bell: Bell) -> bool:
+        return bell.kind == bells.Kind.ENTRIES and bell.head.last != self._cursor
 
     def _is_next(self, bell: Bell) -> bool:
         """Tell whether a bell carries what follows the cursor, and no append of ours has vanished in between."""
