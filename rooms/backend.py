@@ -34,7 +34,6 @@ class Backend:
         settings = conf()
         keys = Keys.of(settings)
         client = await RedisClient.connect(settings)
-        await client.log_durability()
         streams = Streams(client, keys)
         compute = Compute(
             processes=settings.compute_processes,

@@ -26,7 +26,7 @@ class PerLoop(Generic[T]):
     def __init__(self, make: Callable[[], Awaitable[T]]) -> None:
         self._make = make
         self._holders: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[T]] = WeakKeyDictionary()
-        self._generators: set[AsyncGenerator[T, None]] = set()
+        self._generators: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[T, None]] = WeakKeyDictionary()
 
     async def get(self) -> T:
         """Return the running loop's own; raise what making it raises."""
@@ -39,7 +39,7 @@ class PerLoop(Generic[T]):
     async def _hold(self) -> T:
         generator = self._lifetime()
         made = await anext(generator)
-        self._generators.add(generator)
+        self._generators[asyncio.get_running_loop()] = generator
         return made
 
     async def _lifetime(self) -> AsyncGenerator[T, None]:
@@ -48,4 +48,5 @@ class PerLoop(Generic[T]):
             yield made
         finally:
             self._holders.pop(asyncio.get_running_loop(), None)
+            self._generators.pop(asyncio.get_running_loop(), None)
             await made.aclose()

@@ -124,7 +124,7 @@ class RedisClient:
 
     @classmethod
     async def connect(cls, conf: Conf) -> "RedisClient":
-        """Find out whether conf.redis_url is a cluster, check the layout.
+        """Find out whether conf.redis_url is a cluster, check the layout, log what a write survives.
 
         Raises:
             RedisUnavailable: no answer within conf.redis_timeout_seconds.
@@ -138,6 +138,7 @@ class RedisClient:
                 await client.aclose()
                 client = cls(cluster_client(conf), conf)
             await client.claim_layout()
+            await client.log_durability()
         except BaseException:
             await client.aclose()
             raise
