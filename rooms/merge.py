@@ -140,6 +140,13 @@ def rebuild(updates: Sequence[bytes]) -> bytes:
     return result
 
 
+@translated
+def waits(updates: Sequence[bytes]) -> bool:
+    """Tell whether some of what `updates` bring can't be shown before a missing update comes. Run this in a child."""
+    merged = squashed(tree_merge(updates))
+    return bool(get_update(merged, built(merged)[0])[0])
+
+
 def squashed(update: bytes) -> bytes:
     """Return `update` in the form from which a document is built quickly; as it is, if Yjs wouldn't write it so."""
     try:

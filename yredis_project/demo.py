@@ -1,4 +1,4 @@
-"""The demo: a Redis, some web server processes, and what keeps them together until Ctrl-C."""
+"""The demo: a Redis, a worker, some web server processes, and what keeps them together until Ctrl-C."""
 
 import http.client
 import os
@@ -27,12 +27,12 @@ from yredis_project.preflight import (
     require_package,
     require_redis,
 )
-from yredis_project.servers import ASGI_COMMANDS, HOST, valkey_command
+from yredis_project.servers import ASGI_COMMANDS, HOST, valkey_command, worker_command
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 STABLE_SECONDS = 5.0
-"""A web server that ended sooner than this after its start would only do so again."""
+"""A web server or worker that ended sooner than this after its start would only do so again."""
 
 
 @dataclass(kw_only=True)
@@ -54,7 +54,7 @@ class Demo:
     stopping: bool = False
 
     def run(self) -> None:
-        """Start everything, keep it running, and stop it in order: web servers first, then Redis.
+        """Start everything, keep it running, and stop it in order: web servers first, then the worker, then Redis.
 
         Raises:
             DemoError: something is missing, or ended on its own; by then nothing is left running.
@@ -65,11 +65,12 @@ class Demo:
         call_command("migrate", interactive=False, verbosity=0)
         with ExitStack() as running:
             redis, url = self.start_redis(running)
+            worker = self.start_worker(running, url)
             web = self.start_web(running, url)
             if not self.stopping:
                 self.announce()
             while not self.stopping:
-                self.watch(redis, web)
+                self.watch(redis, [*web, worker])
                 time.sleep(0.2)
 
     def stop(self, number: int, frame: FrameType | None) -> None:
@@ -109,9 +110,16 @@ class Demo:
         self.wait_until(partial(answers, url), child, hint=f"see {folder / 'valkey.log'}")
         return child, url
 
+    def start_worker(self, running: ExitStack, redis_url: str) -> Child:
+        """Return the process that moves rooms from Redis into the database."""
+        worker = Child("the worker", worker_command(), env=environment(redis_url))
+        running.callback(worker.stop, within_seconds=STOP_SECONDS)
+        worker.start()
+        return worker
+
     def start_web(self, running: ExitStack, redis_url: str) -> list[Child]:
         """Return the web server processes; each of them answers."""
-        env = {**os.environ, "YREDIS_REDIS_URL": redis_url, "PYTHONUNBUFFERED": "1"}
+        env = environment(redis_url)
         command = ASGI_COMMANDS[self.asgi]
         children = [Child(f"{self.asgi} on port {port}", command(port), env=env) for port in self.ports]
         for child in children:
@@ -138,11 +146,11 @@ class Demo:
             self.say(f"{'Open' if index == 0 else '  or'} http://{HOST}:{port}/")
         self.say("Ctrl-C stops everything.")
 
-    def watch(self, redis: Child | None, web: list[Child]) -> None:
-        """Start a web server again that has ended; raise DemoError if that won't help, or if Redis has ended."""
+    def watch(self, redis: Child | None, others: list[Child]) -> None:
+        """Start again what has ended; raise DemoError if that won't help, or if Redis has ended."""
         if redis and redis.exit_code() is not None:
             raise DemoError(f"Valkey ended by itself with exit code {redis.exit_code()}")
-        for child in web:
+        for child in others:
             code = child.exit_code()
             if code is None:
                 continue
@@ -150,6 +158,11 @@ class Demo:
                 raise DemoError(f"{child.name} ended at once with exit code {code}")
             self.say(f"{child.name} ended with exit code {code}: starting it again")
             child.start()
+
+
+def environment(redis_url: str) -> dict[str, str]:
+    """Return the environment of the demo's own processes."""
+    return {**os.environ, "YREDIS_REDIS_URL": redis_url, "PYTHONUNBUFFERED": "1"}
 
 
 def free_port() -> int:

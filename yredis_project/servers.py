@@ -8,6 +8,7 @@ from rooms.conf import conf
 
 HOST = "127.0.0.1"
 APPLICATION = "yredis_project.asgi:application"
+MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
 
 PING_SECONDS = 20
 """A connection that was idle for so long is pinged ..."""
@@ -47,6 +48,11 @@ def uvicorn_command(port: int, *, host: str = HOST, application: str = APPLICATI
 
 ASGI_COMMANDS: Mapping[str, Callable[[int], list[str]]] = {"daphne": daphne_command, "uvicorn": uvicorn_command}
 """The ASGI servers that the demo knows, by the name of their package."""
+
+
+def worker_command(*options: str) -> list[str]:
+    """Return the command of a worker, which moves rooms from Redis into the store."""
+    return [sys.executable, str(MANAGE), "runpersistence", *options]
 
 
 def valkey_command(binary: Path | str, port: int, folder: Path) -> list[str]:

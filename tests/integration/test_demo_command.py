@@ -126,7 +126,7 @@ class TestStopping:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_a_signal_ends_it_and_leaves_no_orphan(self, tmp_path, number):
         with running(tmp_path, port=free_port()) as demo:
-            assert len(left_over(tmp_path)) == 3  # the demo, Valkey, a web server
+            assert len(left_over(tmp_path)) == 4  # the demo, Valkey, a worker, a web server
             assert demo.popen
             demo.popen.send_signal(number)
             assert demo.popen.wait(20) == 0
@@ -134,7 +134,7 @@ class TestStopping:
 
     def test_kill_9_leaves_no_orphan(self, tmp_path):
         with running(tmp_path, "--servers", "2", port=two_free_ports()) as demo:
-            assert len(left_over(tmp_path)) == 4
+            assert len(left_over(tmp_path)) == 5
             demo.kill()
             assert within(5, lambda: left_over(tmp_path) == []), left_over(tmp_path)
 

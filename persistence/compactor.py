@@ -1,0 +1,93 @@
+"""Compaction by a worker: a room's chain becomes one snapshot while the room's lease is held."""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+
+from persistence import chain, commit, framing, pool
+from persistence.commit import Outcome
+from persistence.compaction import compact, is_due
+from persistence.leases import Leases
+from persistence.services import Services
+from rooms.calmly import calmly
+from rooms.errors import RedisUnavailable, YRedisError
+from rooms.failpoints import failpoint
+from rooms.metrics import Count, count
+
+logger = logging.getLogger(__name__)
+
+REMEMBERED = 10_000
+"""Rooms whose last compaction failed."""
+
+
+class Compactor:
+    """Replaces chains by snapshots; what goes wrong leaves a chain as it was."""
+
+    def __init__(self, services: Services, leases: Leases) -> None:
+        self._services = services
+        self._leases = leases
+        self._slots = asyncio.Semaphore(max(1, services.conf.compute_processes - 1))
+        self._failed_at: OrderedDict[str, int] = OrderedDict()
+
+    def wants(self, outcome: Outcome) -> bool:
+        """Tell whether a chain is worth compacting, and twice as long as when that failed."""
+        due = is_due(outcome.delta_bytes, outcome.delta_count, outcome.snapshot_bytes, self._services.conf)
+        return due and outcome.delta_count >= 2 * self._failed_at.get(outcome.delta.claim.room, 0)
+
+    async def compact(self, outcome: Outcome) -> None:
+        """Compact one room under its lease, and give that back whatever happens."""
+        claim, started = outcome.delta.claim, time.monotonic()
+        try:
+            async with self._slots:
+                if claim in self._leases:
+                    failpoint("worker.compacting")
+                    before, after = await self._replace(outcome)
+                    failpoint("worker.compacted")
+                    if claim in self._leases:
+                        self._log(claim.room, before, after, time.monotonic() - started)
+        except YRedisError as error:
+            self._note_failure(outcome, error)
+        finally:
+            await self._release(outcome)
+
+    async def _replace(self, outcome: Outcome) -> tuple[int, int]:
+        """Return the bytes of the chain before and after; a lease that was lost meanwhile is noted."""
+        claim, store = outcome.delta.claim, self._services.store
+        segments = await pool.run(chain.listed, claim.room, outcome.delta.generation)
+        entries = await pool.run(chain.entries, segments)
+        compacted = await compact(self._services.compute, entries)
+        data = await calmly(outcome.delta_bytes, framing.pack, compacted.entries if compacted else ())
+        place = await pool.run(store.keep, claim.room, data)
+        snapshot = commit.Snapshot(
+            claim, outcome.delta.generation, [one.pk for one in segments], data, place, compacted
+        )
+        if await pool.run(commit.replace, snapshot):
+            await pool.run(store.forget, segments)
+        else:
+            self._leases.lose(claim, where="compacting")
+        return sum(one.byte_size for one in segments), len(data)
+
+    def _log(self, room: str, before: int, after: int, seconds: float) -> None:
+        count(Count.COMPACTIONS)
+        self._failed_at.pop(room, None)
+        extra = {"action": "room_compacted", "room": room, "before": before, "after": after}
+        text = "Compacted room %s from %d to %d bytes in %.3f s"
+        logger.info(text, room, before, after, seconds, extra=extra | {"seconds": round(seconds, 3)})
+
+    def _note_failure(self, outcome: Outcome, error: YRedisError) -> None:
+        count(Count.COMPACTIONS_FAILED)
+        room = outcome.delta.claim.room
+        self._failed_at[room] = outcome.delta_count
+        while len(self._failed_at) > REMEMBERED:
+            self._failed_at.popitem(last=False)
+        extra = {"action": "room_not_compacted", "room": room, "reason": str(error)}
+        logger.warning("Could not compact room %s: %s", room, error, extra=extra)
+
+    async def _release(self, outcome: Outcome) -> None:
+        claim = outcome.delta.claim
+        self._leases.put_down(claim)
+        try:
+            await self._services.queue.release(claim)
+        except RedisUnavailable as error:  # its lease runs out
+            logger.info("Could not give room %s back: %s", claim.room, error, extra={"action": "not_released"})

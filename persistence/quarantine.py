@@ -1,0 +1,58 @@
+"""What a site does with poison: look at it, append it again once it can be decoded, or throw it away."""
+
+from django.db.models import QuerySet
+from rooms.models import Room
+
+from persistence.checking import sift
+from persistence.models import Quarantined
+from rooms import background, names
+from rooms.backend import backend
+from rooms.entries import EntryId
+
+
+def quarantined(room: str = "", number: int | None = None) -> QuerySet[Quarantined]:
+    """Return entries in quarantine, oldest first: all, those of one room, or the one with this number.
+
+    Raises:
+        Room.DoesNotExist: there is no such room.
+        Quarantined.DoesNotExist: there is no such entry (in that room).
+        NoSuchRoom: the name can't name a room.
+    """
+    rows = Quarantined.objects.select_related("room").order_by("pk")
+    if room:
+        rows = rows.filter(room=Room.objects.get(name=names.canonical(room)))
+    if number is not None:
+        rows = rows.filter(pk=number)
+        rows.get()
+    return rows
+
+
+def replay(row: Quarantined) -> str:
+    """Append an entry to its room's stream, as if it came now, and take it out of quarantine.
+
+    Returns:
+        Why it is still poison; then nothing was done. "" if it was accepted.
+
+    Raises:
+        RedisUnavailable, ComputeUnavailable: not now; it stays in quarantine. It may have been accepted all the same.
+    """
+    reason = background.run(_append(row.room.name, EntryId.parse(row.entry_id), bytes(row.data)))
+    if not reason:  # in this order: an entry that comes twice is harmless
+        discard(row)
+    return reason
+
+
+def discard(row: Quarantined) -> None:
+    """Forget an entry for good; a room without others is well again."""
+    row.delete()
+    others = Quarantined.objects.filter(room=row.room_id)
+    if not others.exists():
+        Room.objects.filter(pk=row.room_id, state=Room.State.QUARANTINED).update(state=Room.State.OK)
+
+
+async def _append(room: str, entry_id: EntryId, data: bytes) -> str:
+    services = await backend()
+    good, poison = await sift(services.compute, [(entry_id, data)])
+    for _, entry in good:
+        await services.lane.append_and_wait(room, entry)
+    return "".join(each.reason for each in poison)

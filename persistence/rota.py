@@ -1,0 +1,33 @@
+"""Which rooms are next: the shards take turns, so that a busy one can't keep the others waiting."""
+
+import asyncio
+from collections.abc import Sequence
+
+from rooms.queue import Claim, Queue
+
+
+class Rota:
+    """Claims rooms for one worker, from all of its shards."""
+
+    def __init__(self, queue: Queue, shards: Sequence[int]) -> None:
+        self._queue = queue
+        self._shards = list(shards)
+
+    async def claim(self, limit: int) -> list[Claim]:
+        """Return up to `limit` rooms that are due: of each shard its share, and more of those that have more.
+
+        Raises:
+            RedisUnavailable: no answer; what was claimed all the same comes back when its lease has run out.
+        """
+        claims, asked = list[Claim](), self._shards
+        self._shards = [*self._shards[1:], self._shards[0]]
+        while asked and (left := limit - len(claims)) > 0:
+            share = -(-left // len(asked))
+            turn = asked[:left]
+            found = await self._ask(turn, share)
+            claims += [claim for few in found for claim in few]
+            asked = [shard for shard, few in zip(turn, found, strict=True) if len(few) == share]
+        return claims
+
+    async def _ask(self, shards: Sequence[int], limit: int) -> list[list[Claim]]:
+        return await asyncio.gather(*(self._queue.claim(shard, limit) for shard in shards))

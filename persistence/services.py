@@ -1,0 +1,51 @@
+"""What a worker needs of the world, connected within its event loop."""
+
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+from uuid import uuid4
+
+from persistence.stores.port import SegmentStore
+from rooms.backend import Backend
+from rooms.compute import Compute
+from rooms.conf import Conf
+from rooms.queue import Queue
+from rooms.store import store
+from rooms.streams import Streams
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Redis, the store, and children that decode: `quick` ones for batches that none has died of."""
+
+    conf: Conf
+    streams: Streams
+    compute: Compute
+    quick: Compute
+    queue: Queue
+    store: SegmentStore
+
+
+def worker_id() -> str:
+    """Return a name that no other worker has or had, and that people can place."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[Services]:
+    """Connect as settings.YREDIS says, for the length of a block; raise RedisUnavailable or LayoutMismatch."""
+    backend = await Backend.open()
+    quick = Compute(
+        processes=1,
+        memory_bytes=backend.conf.compute_memory_bytes,
+        timeout_seconds=backend.conf.compute_timeout_seconds,
+    )
+    try:
+        queue = Queue(backend.client, backend.keys, backend.conf, worker_id())
+        yield Services(backend.conf, backend.streams, backend.compute, quick, queue, cast("SegmentStore", store()))
+    finally:
+        await quick.aclose()
+        await backend.aclose()

@@ -1,0 +1,225 @@
+"""A worker's day: it claims what is due until a signal asks it to stop, with what goes on beside it."""
+
+import asyncio
+import logging
+import random
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from persistence import pool, shards
+from persistence.health import Health
+from persistence.readiness import NotReady
+from persistence.rota import Rota
+from persistence.services import Services, connected
+from persistence.webhooks import Deliverer
+from persistence.worker import BATCH_ROOMS, Worker
+from rooms.conf import conf
+from rooms.errors import RedisUnavailable, StoreUnavailable
+from rooms.level import level_of
+from rooms.queue import Claim
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+"""An idle worker looks again after so long at most."""
+
+REDIS_AWAY_SECONDS = 1.0
+AGAIN_SECONDS = 5.0
+ORPHANS_SECONDS = 3600.0
+
+DRAIN_SECONDS = 20.0
+"""What was begun may take so long after a signal; a lease that is still held then runs out by itself."""
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Supervisor:
+    """Runs one worker in one event loop."""
+
+    def __init__(self, services: Services, shards: Sequence[int], *, concurrency: int, health: Health) -> None:
+        self.services = services
+        self.shards = shards
+        self.health = health
+        self.worker = Worker(services, concurrency=concurrency)
+        self.rota = Rota(services.queue, shards)
+        self.stopped = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work until stop() is called or a signal comes; then finish what was begun and give the rest back."""
+        with_us = [self.worker.leases.run, self.sweep, self.sweep_orphans, self.health.run]
+        if self.services.conf.webhook_url:
+            with_us.append(Deliverer(self.services.conf).run)
+        async with beside(with_us):
+            logger.info("The worker looks after %d shards", len(self.shards), extra={"action": "worker_started"})
+            while not self.stopped.is_set():
+                self.health.beat()
+                if claims := await self.claim():
+                    self.worker.leases.take(claims)  # counted as in hand from now on
+                    self.worker.start(self.worker.persist(claims))
+            await self.worker.drain(within_seconds=DRAIN_SECONDS)
+            logger.info("The worker ends", extra={"action": "worker_stopped"})
+
+    async def run_once(self) -> int:
+        """Persist what is due by now, debounce and back-off as ever; return how many rooms could not be.
+
+        Raises:
+            RedisUnavailable: no answer.
+        """
+        for shard in self.shards:
+            await self.services.queue.sweep(shard)
+        finished = self.worker.finished = set[str]()
+        async with beside([self.worker.leases.run]):
+            while not self.stopped.is_set():
+                claims = await self.rota.claim(BATCH_ROOMS)
+                for claim in claims:
+                    if claim.room in finished:  # written to again meanwhile
+                        await self.worker.give_back(claim)
+                if fresh := [claim for claim in claims if claim.room not in finished]:
+                    await self.worker.persist(fresh)
+                elif self.worker.tasks:  # a room that is being compacted may have more
+                    await asyncio.wait(self.worker.tasks)
+                else:
+                    break
+            await self.worker.drain(within_seconds=self.services.conf.compute_timeout_seconds + DRAIN_SECONDS)
+        return self.worker.failures
+
+    async def claim(self) -> list[Claim]:
+        """Return what is due, or nothing after a pause."""
+        free = self.worker.capacity - len(self.worker.leases)
+        if free <= 0:
+            await asyncio.wait(self.worker.tasks, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            return []
+        try:
+            claims = await self.rota.claim(min(free, BATCH_ROOMS))
+        except RedisUnavailable as error:
+            extra = {"action": "redis_away", "reason": str(error)}
+            logger.log(level_of(error), "Could not look for due rooms: %s", error, extra=extra)
+            await self.pause(REDIS_AWAY_SECONDS)
+            return []
+        if not claims:
+            await self.pause(POLL_SECONDS)
+        return claims
+
+    async def pause(self, seconds: float) -> None:
+        """Return after some time, or at once when asked to stop."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.stopped.wait()
+
+    def stop(self) -> None:
+        """Let run() end."""
+        self.stopped.set()
+
+    def stop_at_signals(self) -> None:
+        """Stop at the first SIGTERM or SIGINT; the second one ends the process as it would any other."""
+        loop = asyncio.get_running_loop()
+
+        def asked() -> None:
+            for number in SIGNALS:
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_DFL)
+            self.stop()
+
+        for number in SIGNALS:
+            loop.add_signal_handler(number, asked)
+
+    async def sweep(self) -> None:
+        """Find entries without a task, one shard after the other, each about every conf.sweep_seconds."""
+        while True:
+            for shard in self.shards:
+                try:
+                    if found := await self.services.queue.sweep(shard):
+                        extra = {"action": "queue_healed", "shard": shard, "rooms": found}
+                        logger.warning("%d rooms of shard %d had entries and no task", found, shard, extra=extra)
+                except RedisUnavailable as error:
+                    logger.debug("Could not sweep shard %d: %s", shard, error)
+                await asyncio.sleep(self.services.conf.sweep_seconds / len(self.shards))
+
+    async def sweep_orphans(self) -> None:
+        """Remove stored bytes that no row points to, about every hour; of several workers not all at a time."""
+        while True:
+            await asyncio.sleep(ORPHANS_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
+            try:
+                grace_seconds = self.services.conf.orphan_grace_seconds
+                removed = await pool.run(self.services.store.sweep_orphans, grace_seconds)
+            except StoreUnavailable as error:
+                extra = {"action": "orphans_not_swept", "reason": str(error)}
+                logger.warning("Could not look for orphaned files: %s", error, extra=extra)
+            else:
+                logger.info("Removed %d orphaned files", removed, extra={"action": "orphans_swept", "files": removed})
+
+
+@asynccontextmanager
+async def beside(functions: Sequence[Callable[[], Awaitable[None]]]) -> AsyncIterator[None]:
+    """Run endless functions for the length of a block; one that fails begins anew a little later."""
+    tasks = [asyncio.create_task(_again_and_again(function)) for function in functions]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _again_and_again(function: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await function()
+        except Exception as error:
+            extra = {"action": "worker_error", "reason": f"{type(error).__name__}: {error}"}
+            logger.exception("Something beside the worker failed", extra=extra)
+        else:
+            return
+        await asyncio.sleep(AGAIN_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `runpersistence` is told; `shards` as on the command line."""
+
+    shards: str = ""
+    concurrency: int = 2
+    once: bool = False
+    health_file: Path | None = None
+    health_port: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise NotReady for what can't be."""
+        if self.concurrency < 1:
+            raise NotReady("--concurrency must be at least 1")
+        if self.health_port is not None and not 1 <= self.health_port <= 65535:
+            raise NotReady(f"--health-port {self.health_port} is not between 1 and 65535")
+
+    @property
+    def chosen_shards(self) -> list[int]:
+        """The shards to look after; raises NotReady if they can't be read."""
+        try:
+            return shards.parse(self.shards, shards=conf().shards)
+        except ValueError as error:
+            raise NotReady(f"--shards: {error}") from error
+
+
+async def work(options: Options) -> int:
+    """Run a worker until a signal stops it, or once; return how many rooms could not be persisted by `once`.
+
+    Raises:
+        NotReady: an option can't be, or the port or file for probes can't be had.
+        RedisUnavailable, LayoutMismatch: at the start; later a worker waits until Redis is back.
+    """
+    chosen, health = options.chosen_shards, Health(file=options.health_file, port=options.health_port)
+    async with connected() as services:
+        supervisor = Supervisor(services, chosen, concurrency=options.concurrency, health=health)
+        supervisor.stop_at_signals()
+        if options.once:
+            return await supervisor.run_once()
+        try:
+            await health.start()
+            await supervisor.run()
+        except OSError as error:
+            raise NotReady(f"--health-file or --health-port: {error}") from error
+        finally:
+            await health.aclose()
+    return 0

@@ -1,0 +1,422 @@
+"""A worker beside live hubs, in one process: what it moves nobody misses, and one room's trouble is its own."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+import redis
+
+from persistence import commit, hooks, worker
+from persistence.health import Health
+from persistence.models import Quarantined, Segment
+from persistence.pool import run as in_pool
+from persistence.services import Services, connected
+from persistence.signals import room_changed, room_persisted
+from persistence.stores.database import DatabaseStore
+from persistence.supervisor import Supervisor
+from rooms import names
+from rooms.entries import Entry, encode
+from rooms.errors import StoreUnavailable
+from rooms.keys import Keys
+from rooms.metrics import Count, counters
+from rooms.models import Room
+from rooms.redis_client import script
+from tests.integration.conftest import Configure, Serve
+from tests.integration.peers import READ, Peer, eventually, settled, text_update
+from tests.support.valkey import Valkey
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Seated = Callable[..., Awaitable[Peer]]
+Once = Callable[..., Awaitable[int]]
+ROOM = "essay"
+POISON = bytes.fromhex("01010100020101748080808010013100")
+"""It scans, a decoder takes it, and what is merged with it can't be decoded."""
+
+KEYS = Keys("yredis", 16)
+
+
+@pytest.fixture
+async def services(serve: Serve, valkey: Valkey, configure: Configure) -> AsyncIterator[Services]:
+    """What a worker has, on the run's Redis, with a store in the test's database."""
+    configure(
+        valkey,
+        STORE="persistence.stores.database.DatabaseStore",
+        DEBOUNCE_SECONDS=0,
+        MAX_DELAY_SECONDS=1,
+        LEASE_SECONDS=3,
+        STORE_TIMEOUT_SECONDS=5,
+    )
+    async with connected() as services:
+        yield services
+
+
+@pytest.fixture
+def once(services: Services) -> Once:
+    """Let a worker do what is due, by `await once()`; returns how many times it could not persist a room."""
+
+    async def work() -> int:
+        return await Supervisor(services, range(16), concurrency=2, health=Health()).run_once()
+
+    return work
+
+
+@pytest.fixture
+async def working(services: Services) -> AsyncIterator[Supervisor]:
+    """A worker that runs for as long as the test."""
+    supervisor = Supervisor(services, range(16), concurrency=2, health=Health())
+    running = asyncio.create_task(supervisor.run())
+    yield supervisor
+    supervisor.stop()
+    await asyncio.wait_for(running, 30)
+
+
+def append(client: "redis.Redis", room: str, *payloads: bytes) -> None:
+    """Append entries as they are, whatever they hold."""
+    keys = (KEYS.room(room), KEYS.head(room), KEYS.due_of(room))
+    client.eval(script("append").source, 3, *keys, KEYS.bell(room), "epoch", 0, names.key_part(room), 65536, *payloads)
+
+
+def entry(text: str, number: int = 1) -> bytes:
+    """Return the bytes of an entry whose update types a text."""
+    return encode(Entry(text_update(text, number)))
+
+
+def length(client: "redis.Redis", room: str) -> int:
+    """Return the number of entries in a room's stream."""
+    return int(client.xlen(KEYS.room(room)))
+
+
+async def row(room: str) -> Room:
+    """Return a room's row."""
+    return await in_pool(Room.objects.get, name=room)
+
+
+async def stored(services: Services, room: str) -> list[bytes]:
+    """Return the updates that the store has of a room."""
+    chain = await services.store.load(room)
+    return [one.update for one in chain.entries] if chain else []
+
+
+class TestPersisting:
+    async def test_entries_become_a_segment_and_the_stream_is_gone(
+        self, services: Services, once: Once, redis_of: "redis.Redis"
+    ) -> None:
+        append(redis_of, ROOM, entry("a", 1), entry("b", 2))
+        assert await once() == 0
+        assert await stored(services, ROOM) == [text_update("a", 1), text_update("b", 2)]
+        assert not redis_of.exists(KEYS.room(ROOM), KEYS.due_of(ROOM))
+        head = redis_of.hgetall(KEYS.head(ROOM))
+        assert head[b"floor"] == head[b"last"]
+
+    async def test_the_row_tells_what_was_done(self, services: Services, once: Once, redis_of: "redis.Redis") -> None:
+        append(redis_of, ROOM, entry("a"))
+        last = redis_of.hget(KEYS.head(ROOM), "last").decode()
+        await once()
+        room = await row(ROOM)
+        assert (room.last_entry_id, room.delta_count, room.failures, room.state) == (last, 1, 0, Room.State.OK)
+        assert room.last_persisted_at is not None
+        assert room.delta_bytes > 0
+        assert room.lag_seconds >= 0
+
+    async def test_a_hundred_rooms_and_more_at_a_time(
+        self, services: Services, once: Once, redis_of: "redis.Redis"
+    ) -> None:
+        for number in range(250):
+            append(redis_of, f"room-{number}", entry("a"))
+        assert await once() == 0
+        assert not any(length(redis_of, f"room-{number}") for number in range(250))
+        assert await in_pool(Segment.objects.count) == 250
+
+    async def test_a_task_without_entries_is_no_task(
+        self, services: Services, once: Once, redis_of: "redis.Redis"
+    ) -> None:
+        redis_of.zadd(KEYS.due_of(ROOM), {ROOM: 1})
+        assert await once() == 0
+        assert not redis_of.exists(KEYS.due_of(ROOM))
+        assert await in_pool(Segment.objects.count) == 0
+
+    async def test_once_ends_although_somebody_types_on(
+        self, services: Services, once: Once, redis_of: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def typing(news: Any) -> None:
+            append(redis_of, ROOM, entry("more", 9))
+
+        monkeypatch.setattr(hooks, "tell", typing)
+        append(redis_of, ROOM, entry("a"))
+        async with asyncio.timeout(10):
+            assert await once() == 0
+        assert length(redis_of, ROOM) == 1
+
+    async def test_one_log_line_a_room(
+        self, services: Services, once: Once, redis_of: "redis.Redis", caplog: pytest.LogCaptureFixture
+    ) -> None:
+        append(redis_of, ROOM, entry("a"), entry("b", 2))
+        with caplog.at_level(logging.INFO, "persistence"):
+            await once()
+        [line] = [one for one in caplog.records if getattr(one, "action", "") == "room_persisted"]
+        assert (line.room, line.entries) == (ROOM, 2)
+        assert line.bytes > 0
+        assert line.seconds >= 0
+        assert line.lag_seconds >= 0
+
+    async def test_many_deltas_are_compacted(self, services: Services, once: Once, redis_of: "redis.Redis") -> None:
+        for number in range(services.conf.compact_deltas + 1):
+            append(redis_of, ROOM, encode(Entry(text_update("a", 1, number))))
+            assert await once() == 0
+        room = await row(ROOM)
+        assert room.snapshot_bytes > 0
+        assert room.delta_count < services.conf.compact_deltas
+        kinds = await in_pool(lambda: list(Segment.objects.order_by("id").values_list("kind", flat=True)))
+        assert kinds[0] == "snapshot"
+        assert len(kinds) == room.delta_count + 1
+
+
+class TestLiveHubs:
+    """Trimming takes nothing from who is connected, and nothing from who comes."""
+
+    async def test_who_joins_afterwards_reads_it_from_the_store(
+        self, services: Services, serve: Serve, seat: Seated, once: Once, redis_of: "redis.Redis"
+    ) -> None:
+        here, there = await serve(), await serve()
+        writer = await seat(here, ROOM)
+        for text in ("hello", " again"):
+            writer.add(text)
+            await settled(writer)
+            assert await once() == 0
+            assert length(redis_of, ROOM) == 0
+        expected = writer.view()
+        await writer.leave()
+        assert (await (await seat(there, ROOM, READ)).sync()).view() == expected
+
+    async def test_two_servers_go_on_over_a_trim(
+        self, services: Services, serve: Serve, seat: Seated, once: Once
+    ) -> None:
+        here, there = await seat(await serve(), ROOM), await seat(await serve(), ROOM)
+        before = counters[Count.REWINDS], counters[Count.STORE_RELOADS]
+        for number in range(5):
+            here.add(str(number))
+            await settled(here, there)
+            await once()
+        there.add("!")
+        await settled(here, there)
+        assert here.view()[0] == there.view()[0] == "01234!"
+        assert (counters[Count.REWINDS], counters[Count.STORE_RELOADS]) == before
+
+    async def test_a_server_that_missed_a_bell_before_the_trim_reads_the_store(
+        self, services: Services, serve: Serve, seat: Seated, once: Once, redis_of: "redis.Redis"
+    ) -> None:
+        here = await seat(await serve(), ROOM)
+        here.add("seen")
+        await settled(here)
+        keys = (KEYS.room(ROOM), KEYS.head(ROOM), KEYS.due_of(ROOM))
+        silently = ("nowhere:{0}", "epoch", 0, names.key_part(ROOM), 65536)
+        redis_of.eval(script("append").source, 3, *keys, *silently, entry("missed, ", 7))
+        await once()
+        append(redis_of, ROOM, entry("rung, ", 8))
+        await eventually(lambda: {"seen", "missed, ", "rung, "} <= set_of(here))
+
+    async def test_joins_while_a_worker_persists_are_complete(
+        self, services: Services, working: Supervisor, serve: Serve, seat: Seated
+    ) -> None:
+        first, second = await serve(), await serve()
+        writer = await seat(first, ROOM)
+        for number in range(40):
+            writer.add(f"{number},")
+            await settled(writer)
+            late = await (await seat(second, ROOM, READ)).sync()
+            assert late.view()[0] == writer.view()[0]
+            await late.leave()
+
+
+def set_of(peer: Peer) -> set[str]:
+    """Return which of the known pieces a client's text has."""
+    text = peer.view()[0]
+    return {piece for piece in ("seen", "missed, ", "rung, ") if piece in text}
+
+
+class TestTrouble:
+    """A room that fails waits alone (G7), and nothing is trimmed that is not in the store (G3)."""
+
+    async def test_a_room_whose_bytes_can_not_be_kept_waits_alone(
+        self, services: Services, once: Once, redis_of: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        kept = DatabaseStore.keep
+
+        def full(self: DatabaseStore, room: str, data: bytes) -> Any:
+            if room == "full":
+                raise OSError(28, "No space left on device")
+            return kept(self, room, data)
+
+        monkeypatch.setattr(DatabaseStore, "keep", full)
+        for room in ("full", *(f"room-{number}" for number in range(20))):
+            append(redis_of, room, entry("a"))
+        assert await once() == 1
+        assert length(redis_of, "full") == 1
+        assert not any(length(redis_of, f"room-{number}") for number in range(20))
+        room = await row("full")
+        assert (room.state, room.failures) == (Room.State.FAILING, 1)
+        assert "No space left on device" in room.last_error
+        monkeypatch.undo()
+        redis_of.zadd(KEYS.due_of("full"), {"full": 1})
+        assert await once() == 0
+        room = await row("full")
+        assert (room.state, room.failures, room.last_error, length(redis_of, "full")) == (Room.State.OK, 0, "", 0)
+
+    async def test_a_transaction_that_fails_is_tried_room_by_room(
+        self, services: Services, once: Once, redis_of: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def picky(deltas: Any) -> Any:
+            if any(delta.claim.room == "bad" for delta in deltas):
+                raise ValueError("A string literal cannot contain NUL (0x00) characters.")
+            return commit.commit(deltas)
+
+        monkeypatch.setattr(worker, "commit", picky)
+        for room in ("bad", *(f"room-{number}" for number in range(20))):
+            append(redis_of, room, entry("a"))
+        assert await once() == 1
+        assert length(redis_of, "bad") == 1
+        assert not any(length(redis_of, f"room-{number}") for number in range(20))
+
+    async def test_a_stream_that_is_none_waits_alone(
+        self, services: Services, once: Once, redis_of: "redis.Redis"
+    ) -> None:
+        redis_of.set(KEYS.room("bad"), "no stream")
+        redis_of.zadd(KEYS.due_of("bad"), {"bad": 1})
+        append(redis_of, ROOM, entry("a"))
+        assert await once() == 1
+        assert length(redis_of, ROOM) == 0
+        assert redis_of.zscore(KEYS.due_of("bad"), "bad") > 1
+        assert (await row("bad")).state == Room.State.FAILING
+
+    async def test_a_room_that_fails_waits_longer_each_time(
+        self, services: Services, once: Once, redis_of: "redis.Redis"
+    ) -> None:
+        redis_of.set(KEYS.room("bad"), "no stream")
+        delays = []
+        for _ in range(4):
+            redis_of.zadd(KEYS.due_of("bad"), {"bad": 1})
+            assert await once() == 1
+            seconds, microseconds = redis_of.time()
+            delays.append(redis_of.zscore(KEYS.due_of("bad"), "bad") / 1000 - seconds - microseconds / 1e6)
+        assert delays[-1] > 5
+        assert delays == sorted(delays)
+
+    async def test_poison_is_set_aside_and_the_room_goes_on(
+        self, services: Services, once: Once, redis_of: "redis.Redis"
+    ) -> None:
+        append(redis_of, ROOM, entry("a", 1), b"no entry at all", entry("b", 2))
+        assert await once() == 0
+        assert await stored(services, ROOM) == [text_update("a", 1), text_update("b", 2)]
+        assert length(redis_of, ROOM) == 0
+        [poison] = await in_pool(lambda: list(Quarantined.objects.all()))
+        assert bytes(poison.data) == b"no entry at all"
+        assert (await row(ROOM)).state == Room.State.QUARANTINED
+
+    async def test_a_healthy_room_does_not_wait_for_sixty_poisoned_ones(
+        self, services: Services, working: Supervisor, redis_of: "redis.Redis"
+    ) -> None:
+        for number in range(60):
+            append(redis_of, f"poisoned-{number}", entry("a"), encode(Entry(POISON)))
+        await asyncio.sleep(0.3)
+        append(redis_of, ROOM, entry("healthy"))
+        await eventually(lambda: not length(redis_of, ROOM), 2)
+        await eventually(lambda: not any(length(redis_of, f"poisoned-{number}") for number in range(60)), 120)
+
+    async def test_a_fence_below_what_the_store_has_seen_writes_nothing_and_is_raised(
+        self, services: Services, once: Once, redis_of: "redis.Redis"
+    ) -> None:
+        append(redis_of, ROOM, entry("a", 1))
+        await once()
+        await in_pool(Room.objects.filter(name=ROOM).update, fence=1000)
+        lost = counters[Count.LEASES_LOST]
+        append(redis_of, ROOM, entry("b", 2))
+        assert await once() == 0
+        assert counters[Count.LEASES_LOST] == lost + 1
+        assert (await stored(services, ROOM), length(redis_of, ROOM)) == (
+            [text_update("a", 1), text_update("b", 2)],
+            0,
+        )
+        assert (await row(ROOM)).fence > 1000
+
+    async def test_a_worker_whose_lease_ran_out_does_not_trim(
+        self, services: Services, once: Once, redis_of: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def meanwhile(news: Any) -> None:
+            """Another worker takes the lease between the commit and the trim."""
+            monkeypatch.undo()
+            redis_of.delete(KEYS.lease(names.shard_of(ROOM, 16)))
+
+        monkeypatch.setattr(hooks, "tell", meanwhile)
+        append(redis_of, ROOM, entry("a"))
+        lost = counters[Count.LEASES_LOST]
+        await once()
+        assert counters[Count.LEASES_LOST] == lost + 1
+        assert await stored(services, ROOM) == [text_update("a", 1)]
+
+
+class TestSignals:
+    """The site hears of it after the commit."""
+
+    @pytest.fixture
+    def heard(self) -> Any:
+        """Whatever both signals bring."""
+        found: list[tuple[str, dict[str, Any]]] = []
+
+        def persisted(sender: Any, signal: Any, **news: Any) -> None:
+            found.append(("persisted", news))
+
+        def changed(sender: Any, signal: Any, **news: Any) -> None:
+            found.append(("changed", news))
+
+        room_persisted.connect(persisted, sender=Room)
+        room_changed.connect(changed, sender=Room)
+        yield found
+        room_persisted.disconnect(persisted, sender=Room)
+        room_changed.disconnect(changed, sender=Room)
+
+    async def test_both_are_sent_for_each_room(
+        self, services: Services, once: Once, redis_of: "redis.Redis", heard: Any
+    ) -> None:
+        append(redis_of, ROOM, entry("a"), entry("b", 2))
+        await once()
+        assert [kind for kind, _ in heard] == ["persisted", "changed"]
+        assert (heard[0][1]["room"], heard[0][1]["entries"]) == (ROOM, 2)
+        assert heard[0][1]["bytes"] > 0
+        assert heard[1][1] == {"room": ROOM}
+
+    async def test_a_receiver_that_fails_stops_nothing(
+        self, services: Services, once: Once, redis_of: "redis.Redis", heard: Any
+    ) -> None:
+        def failing(sender: Any, **news: Any) -> None:
+            raise ZeroDivisionError
+
+        room_persisted.connect(failing, sender=Room)
+        failed = counters[Count.HOOKS_FAILED]
+        append(redis_of, ROOM, entry("a"))
+        assert await once() == 0
+        room_persisted.disconnect(failing, sender=Room)
+        assert (counters[Count.HOOKS_FAILED], length(redis_of, ROOM), len(heard)) == (failed + 1, 0, 2)
+
+
+class TestStoreAway:
+    async def test_nothing_is_trimmed_and_all_drains_by_itself(
+        self, services: Services, working: Supervisor, redis_of: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def away(self: DatabaseStore, room: str, data: bytes) -> Any:
+            raise StoreUnavailable("503 Slow Down")
+
+        monkeypatch.setattr(DatabaseStore, "keep", away)
+        rooms = [f"room-{number}" for number in range(30)]
+        failed = counters[Count.PERSISTS_FAILED]
+        for room in rooms:
+            append(redis_of, room, entry("a"))
+        await eventually(lambda: counters[Count.PERSISTS_FAILED] >= failed + 60, 15)
+        assert all(length(redis_of, room) == 1 for room in rooms)
+        async with asyncio.timeout(10):
+            while (await row("room-0")).lag_seconds < 0.5:
+                await asyncio.sleep(0.1)
+        monkeypatch.undo()
+        await eventually(lambda: not any(length(redis_of, room) for room in rooms), 25)
