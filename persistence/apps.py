@@ -9,4 +9,9 @@ class PersistenceConfig(AppConfig):
 
     name = "persistence"
     label = "yredis_persistence"
+    default_auto_field = "django.db.models.BigAutoField"
     verbose_name = _("Persistence of rooms")
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from persistence import checks  # noqa: F401

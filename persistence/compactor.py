@@ -7,7 +7,7 @@ from collections import OrderedDict
 
 from persistence import chain, commit, framing, pool
 from persistence.commit import Outcome
-from persistence.compaction import compact, is_due
+from persistence.compaction import Compacted, compact, is_due
 from persistence.leases import Leases
 from persistence.services import Services
 from rooms.calmly import calmly
@@ -16,6 +16,9 @@ from rooms.failpoints import failpoint
 from rooms.metrics import Count, count
 
 logger = logging.getLogger(__name__)
+
+NOTHING = Compacted((), gap=False, verbatim=False)
+"""What a chain becomes in which there was only poison; its ids stay covered."""
 
 REMEMBERED = 10_000
 """Rooms whose last compaction failed."""
@@ -54,14 +57,12 @@ class Compactor:
     async def _replace(self, outcome: Outcome) -> tuple[int, int]:
         """Return the bytes of the chain before and after; a lease that was lost meanwhile is noted."""
         claim, store = outcome.delta.claim, self._services.store
-        segments = await pool.run(chain.listed, claim.room, outcome.delta.generation)
-        entries = await pool.run(chain.entries, segments)
-        compacted = await compact(self._services.compute, entries)
-        data = await calmly(outcome.delta_bytes, framing.pack, compacted.entries if compacted else ())
+        segments, several = await store.read(claim.room)
+        entries = await pool.run(chain.entries, segments, several)
+        compacted = await compact(self._services.compute, entries) or NOTHING
+        data = await calmly(outcome.delta_bytes, framing.pack, compacted.entries)
         place = await pool.run(store.keep, claim.room, data)
-        snapshot = commit.Snapshot(
-            claim, outcome.delta.generation, [one.pk for one in segments], data, place, compacted
-        )
+        snapshot = commit.Snapshot(claim, [one.pk for one in segments], data, place, compacted)
         if await pool.run(commit.replace, snapshot):
             await pool.run(store.forget, segments)
         else:

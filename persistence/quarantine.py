@@ -1,13 +1,15 @@
 """What a site does with poison: look at it, append it again once it can be decoded, or throw it away."""
 
+from django.db import transaction
 from django.db.models import QuerySet
-from rooms.models import Room
 
+from persistence import commit
 from persistence.checking import sift
 from persistence.models import Quarantined
 from rooms import background, names
 from rooms.backend import backend
 from rooms.entries import EntryId
+from rooms.models import Room
 
 
 def quarantined(room: str = "", number: int | None = None) -> QuerySet[Quarantined]:
@@ -44,10 +46,9 @@ def replay(row: Quarantined) -> str:
 
 def discard(row: Quarantined) -> None:
     """Forget an entry for good; a room without others is well again."""
-    row.delete()
-    others = Quarantined.objects.filter(room=row.room_id)
-    if not others.exists():
-        Room.objects.filter(pk=row.room_id, state=Room.State.QUARANTINED).update(state=Room.State.OK)
+    with transaction.atomic():
+        row.delete()
+        commit.count_quarantined(row.room_id)
 
 
 async def _append(room: str, entry_id: EntryId, data: bytes) -> str:

@@ -144,7 +144,7 @@ class Supervisor:
             await asyncio.sleep(ORPHANS_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
             try:
                 grace_seconds = self.services.conf.orphan_grace_seconds
-                removed = await pool.run(self.services.store.sweep_orphans, grace_seconds)
+                removed = await self.services.store.sweep_orphans(grace_seconds)
             except StoreUnavailable as error:
                 extra = {"action": "orphans_not_swept", "reason": str(error)}
                 logger.warning("Could not look for orphaned files: %s", error, extra=extra)

@@ -9,6 +9,7 @@ class RoomsConfig(AppConfig):
 
     name = "rooms"
     label = "yredis_rooms"
+    default_auto_field = "django.db.models.BigAutoField"
     verbose_name = _("Collaboration rooms")
 
     def ready(self) -> None:

@@ -16,7 +16,9 @@ from rooms.conf import Conf
 
 BEGINNING = "YREDIS_"
 
-NO_SETTINGS = {f"{BEGINNING}{name}" for name in ("ACCEPT_LOG", "FAILPOINTS", "SEED", "TEST_STORE", "TRACES")}
+NO_SETTINGS = {f"{BEGINNING}{name}" for name in ("ACCEPT_LOG", "FAILPOINTS", "SEED", "TEST_STORE", "TRACES")} | {
+    f"{BEGINNING}S3_{name}" for name in ("BUCKET", "ENDPOINT_URL", "REGION")
+}
 """Variables that tests and tools read."""
 
 
@@ -36,6 +38,26 @@ def yredis(env: environ.Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
         raise ImproperlyConfigured(f"no settings, but set in the environment: {', '.join(unknown)}")
     given = {name.removeprefix(BEGINNING): _value(env, name, keys[name]) for name in keys if name in named}
     return {**defaults, **given}
+
+
+def segment_storage(env: environ.Env, folder: Path) -> dict[str, Any]:
+    """Return the storage of a FileStore: the S3 bucket that YREDIS_S3_BUCKET names, or else a folder.
+
+    The keys of an S3 account are where boto3 looks for them, as in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+    """
+    bucket = env.str("YREDIS_S3_BUCKET", "")
+    if not bucket:
+        return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(folder)}}
+    from botocore.config import Config
+
+    options = {
+        "bucket_name": bucket,
+        "endpoint_url": env.str("YREDIS_S3_ENDPOINT_URL", "") or None,
+        "region_name": env.str("YREDIS_S3_REGION", "") or None,
+        "file_overwrite": True,  # names are unique: no question before each write whether they are
+        "client_config": Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2}),
+    }
+    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
 
 
 def _value(env: environ.Env, name: str, kind: type) -> Any:

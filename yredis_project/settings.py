@@ -7,7 +7,7 @@ from pathlib import Path
 
 import environ
 
-from yredis_project.env import kept_secret_key, yredis
+from yredis_project.env import kept_secret_key, segment_storage, yredis
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -72,6 +72,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
+elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    # A server that is gone is noticed in seconds: by default a connection waits for hours.
+    DATABASES["default"].setdefault("OPTIONS", {}).update(connect_timeout=5, tcp_user_timeout=15_000)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -89,6 +92,12 @@ STATIC_ROOT = DATA_DIR / "static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns where it is missing
 WHITENOISE_USE_FINDERS = True  # no collectstatic between `git clone` and a page
 
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "yredis": segment_storage(env, DATA_DIR / "segments"),
+}
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -98,4 +107,11 @@ LOGGING = {
     "loggers": {"daphne": {"level": "WARNING"}},  # not a word for each thing that it begins
 }
 
-YREDIS = yredis(env, {"AUTHORIZE": "yredis_project.access.demo_rooms"})
+YREDIS = yredis(
+    env,
+    {
+        "AUTHORIZE": "yredis_project.access.demo_rooms",
+        "STORE": "persistence.stores.database.DatabaseStore",
+        "STORAGE": "yredis",
+    },
+)

@@ -6,11 +6,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
-from rooms.models import Room
 
 from persistence.models import Quarantined
 from persistence.quarantine import discard, quarantined, replay
 from rooms.errors import NoSuchRoom, YRedisError
+from rooms.models import Room
 
 COLUMNS = ("id", "room", "entry", "bytes", "user", "connection", "since", "reason")
 

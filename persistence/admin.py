@@ -1,0 +1,43 @@
+"""Segments in the admin: to look at, without their bytes."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from persistence.models import Segment
+
+if TYPE_CHECKING:
+    Base = admin.ModelAdmin[Segment]
+else:  # generic for type checkers only
+    Base = admin.ModelAdmin
+
+
+@admin.register(Segment)
+class SegmentAdmin(Base):
+    """What each room's chain is made of."""
+
+    list_display = ("id", "room", "kind", "first_entry_id", "last_entry_id", "entries", "byte_size", "created_at")
+    list_filter = ("kind", "storage", "created_at")
+    list_select_related = ("room",)
+    search_fields = ("room__name", "location")
+    ordering = ("-id",)
+    exclude = ("payload",)
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Segment]:
+        """Return the rows without the bytes: a page of them may be hundreds of MB."""
+        return super().get_queryset(request).defer("payload")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return False: the worker adds segments."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: a segment never changes."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: what a segment covers is nowhere else."""
+        return False

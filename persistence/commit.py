@@ -1,0 +1,276 @@
+"""Transactions of the worker: each room's columns and segments change together, under the fence of a claim.
+
+Everything here blocks and runs in the pool, where a job that took too long may still be done: so all of it may be
+repeated with the same claim.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from persistence.models import Delivery, Quarantined, Segment
+from persistence.stores.place import Place
+from rooms.conf import conf
+from rooms.entries import Entry, EntryId
+from rooms.errors import StoreUnavailable
+from rooms.models import Room
+from rooms.queue import Claim
+
+if TYPE_CHECKING:
+    from persistence.compaction import Compacted
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """An entry that no client could be served: its id, its bytes in the stream, who sent it, and why."""
+
+    entry_id: EntryId
+    data: bytes
+    user_id: str
+    connection_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What was read of a claimed room, on its way into a segment.
+
+    Args:
+        generation: of the head, when it was read.
+        first, last: ids that it covers, those of poison too: everything between is then trimmed.
+        data: the entries as framing.pack gives them.
+        place: where `data` can be read again; None until it can.
+        lag_seconds: age of the oldest entry.
+    """
+
+    claim: Claim
+    generation: int
+    entries: Sequence[tuple[EntryId, Entry]]
+    first: EntryId
+    last: EntryId
+    data: bytes
+    place: Place | None
+    quarantined: Sequence[Poison]
+    lag_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a delta. `kept` is False when the store has seen a fence that is not below the claim's.
+
+    Args:
+        seen_fence: the highest that the store has seen.
+        snapshot_bytes, delta_bytes, delta_count: of the room's chain now.
+    """
+
+    delta: Delta
+    kept: bool
+    seen_fence: int
+    room_id: int
+    snapshot_bytes: int
+    delta_bytes: int
+    delta_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a chain becomes: `compacted`, whose bytes are `data` in `place`, instead of the segments `replaced`."""
+
+    claim: Claim
+    replaced: Sequence[int]
+    data: bytes
+    place: Place
+    compacted: "Compacted"
+
+
+def commit(deltas: Sequence[Delta]) -> list[Outcome]:
+    """Append each delta to its room's chain, all in one transaction; return what became of them, in the same order.
+
+    Raises:
+        StoreUnavailable: a room's chain is damaged, or bytes wait for so long that the sweep may have taken them.
+        Exception: whatever the database raises. Nothing is committed then, as far as anybody knows.
+    """
+    with transaction.atomic():
+        rooms = _locked([delta.claim.room for delta in deltas])
+        outcomes = [_outcome(delta, rooms[delta.claim.room]) for delta in deltas]
+        new = [one for one in outcomes if one.kept and one.delta.claim.fence > rooms[one.delta.claim.room].fence]
+        _append(new)
+        for outcome in new:
+            _update(outcome)
+        _quarantine((outcome.room_id, outcome.delta.quarantined) for outcome in new)
+        _announce([outcome.room_id for outcome in new])
+    return outcomes
+
+
+def _locked(names: Sequence[str]) -> dict[str, Room]:
+    """Return the rows of rooms, which are made where there are none; nobody else changes them in this transaction."""
+    known = set(Room.objects.filter(name__in=names).values_list("name", flat=True))
+    if missing := sorted(set(names) - known):
+        Room.objects.bulk_create([Room(name=name) for name in missing], ignore_conflicts=True)
+    rows = Room.objects.select_for_update().filter(name__in=names).order_by("pk")  # in one order: no deadlock
+    return {row.name: row for row in rows}
+
+
+def _outcome(delta: Delta, row: Room) -> Outcome:
+    """Return what becomes of a delta: kept if its fence is above all seen, or if it has been kept before."""
+    if row.damage:
+        raise StoreUnavailable(f"room {row.name} is refused: {row.damage}")
+    if row.fence >= delta.claim.fence:
+        again = row.fence == delta.claim.fence and _is_there(delta, row)
+        return Outcome(delta, again, row.fence, row.pk, row.snapshot_bytes, row.delta_bytes, row.delta_count)
+    if delta.place is None or delta.place.is_stale:
+        raise StoreUnavailable(f"the bytes of room {row.name} were written too long ago to be relied on")
+    size, number = row.delta_bytes + len(delta.data), row.delta_count + 1
+    return Outcome(delta, True, delta.claim.fence, row.pk, row.snapshot_bytes, size, number)
+
+
+def _is_there(delta: Delta, row: Room) -> bool:
+    ours = Segment.objects.filter(room=row, fence=delta.claim.fence, kind=Segment.Kind.DELTA)
+    return ours.filter(first_entry_id=str(delta.first), last_entry_id=str(delta.last)).exists()
+
+
+def _append(outcomes: Sequence[Outcome]) -> None:
+    generations = dict(Room.objects.filter(pk__in=[one.room_id for one in outcomes]).values_list("pk", "generation"))
+    Segment.objects.bulk_create(
+        [
+            _segment(
+                one.room_id,
+                one.delta.claim,
+                max(one.delta.generation, generations[one.room_id]),  # after FLUSHALL Redis begins at 0 again
+                (Segment.Kind.DELTA, str(one.delta.first), str(one.delta.last), len(one.delta.entries)),
+                (one.delta.data, one.delta.place),
+            )
+            for one in outcomes
+        ]
+    )
+
+
+def _segment(
+    room_id: int,
+    claim: Claim,
+    generation: int,
+    covers: tuple[str, str, str, int],
+    kept: tuple[bytes, Place | None],
+) -> Segment:
+    kind, first, last, entries = covers
+    data, place = kept
+    assert place is not None  # noqa: S101  # _outcome has seen to it
+    return Segment(
+        room_id=room_id,
+        generation=generation,
+        kind=kind,
+        first_entry_id=first,
+        last_entry_id=last,
+        fence=claim.fence,
+        entries=entries,
+        byte_size=len(data),
+        sha256=sha256(data).hexdigest(),
+        payload=place.payload,
+        storage=place.storage,
+        location=place.location,
+    )
+
+
+def _update(outcome: Outcome) -> None:
+    """Write a room's columns, on condition that its fence is still below the claim's."""
+    delta = outcome.delta
+    verbatim = any(entry.verbatim for _, entry in delta.entries)
+    changed = Room.objects.filter(pk=outcome.room_id, fence__lt=delta.claim.fence).update(
+        fence=delta.claim.fence,
+        last_entry_id=str(delta.last),
+        delta_bytes=outcome.delta_bytes,
+        delta_count=outcome.delta_count,
+        last_persisted_at=timezone.now(),
+        lag_seconds=delta.lag_seconds,
+        failures=0,
+        last_error="",
+        **({"is_verbatim": True} if verbatim else {}),
+    )
+    if not changed:
+        raise StoreUnavailable(f"room {delta.claim.room} was written by somebody else in the same instant")
+
+
+def _quarantine(several: Iterable[tuple[int, Sequence[Poison]]]) -> None:
+    rows = [
+        Quarantined(
+            room_id=room_id,
+            entry_id=str(poison.entry_id),
+            data=poison.data,
+            user_id=_text(poison.user_id),
+            connection_id=_text(poison.connection_id),
+            reason=_text(poison.reason),
+        )
+        for room_id, poisons in several
+        for poison in poisons
+    ]
+    if rows:
+        Quarantined.objects.bulk_create(rows)
+        for room_id in {row.room_id for row in rows}:
+            count_quarantined(room_id)
+
+
+def count_quarantined(room_id: int) -> None:
+    """Write into a room's row how many of its entries are in quarantine."""
+    Room.objects.filter(pk=room_id).update(quarantined=Quarantined.objects.filter(room=room_id).count())
+
+
+def _announce(room_ids: Sequence[int]) -> None:
+    """Let the webhook be told, a little later: what is persisted meanwhile is told with it."""
+    settings = conf()
+    if not settings.webhook_url:
+        return
+    Delivery.objects.filter(room__in=room_ids).update(version=F("version") + 1)
+    due_at = timezone.now() + timedelta(seconds=settings.webhook_debounce_seconds)
+    Delivery.objects.bulk_create([Delivery(room_id=pk, due_at=due_at) for pk in room_ids], ignore_conflicts=True)
+
+
+def replace(snapshot: Snapshot) -> bool:
+    """Put a snapshot in the place of a chain; return False, and change nothing, if the claim's fence is not the room's.
+
+    Raises:
+        StoreUnavailable: the chain is another one by now, or the bytes were written too long ago.
+    """
+    claim, compacted = snapshot.claim, snapshot.compacted
+    if snapshot.place.is_stale:
+        raise StoreUnavailable(f"the snapshot of room {claim.room} was written too long ago to be relied on")
+    with transaction.atomic():
+        row = Room.objects.select_for_update().get(name=claim.room)
+        if row.fence != claim.fence:
+            return False
+        chain = list(Segment.objects.filter(room=row, pk__in=snapshot.replaced).order_by("pk").defer("payload"))
+        if len(chain) != len(snapshot.replaced):
+            raise StoreUnavailable(f"the chain of room {claim.room} was replaced meanwhile")
+        ids = [EntryId.parse(text) for one in chain for text in (one.first_entry_id, one.last_entry_id)]
+        covers = (Segment.Kind.SNAPSHOT, str(min(ids)), str(max(ids)), len(compacted.entries))
+        generation = max(one.generation for one in chain)
+        Segment.objects.filter(pk__in=[one.pk for one in chain]).delete()
+        _segment(row.pk, claim, generation, covers, (snapshot.data, snapshot.place)).save(force_insert=True)
+        rest = Segment.objects.filter(room=row, kind=Segment.Kind.DELTA, generation__gte=row.generation).defer(
+            "payload"
+        )
+        Room.objects.filter(pk=row.pk, fence=claim.fence).update(
+            snapshot_bytes=len(snapshot.data),
+            delta_bytes=sum(one.byte_size for one in rest),
+            delta_count=len(rest),
+            has_gap=compacted.gap,
+            is_verbatim=compacted.verbatim,
+        )
+        _quarantine([(row.pk, compacted.poison)])
+    return True
+
+
+def fail(room: str, error: str, lag_seconds: float) -> None:
+    """Show in a room's row that it could not be persisted, why, and how old its oldest entry is."""
+    Room.objects.bulk_create([Room(name=room)], ignore_conflicts=True)
+    Room.objects.filter(name=room).update(failures=F("failures") + 1, last_error=_text(error), lag_seconds=lag_seconds)
+
+
+def _text(text: str) -> str:
+    """Return a text that PostgreSQL takes: without NUL, of a length that an admin page can show."""
+    return text.replace("\0", "\ufffd")[:10_000]

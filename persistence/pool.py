@@ -1,0 +1,168 @@
+"""Threads for what blocks: the database and storages. Bounded, with a deadline, apart from Django's own thread.
+
+Django's async ORM shares one thread per process, so one slow query would hold up everybody. A job that hangs is given
+up at its deadline and another thread takes its place, up to a limit; it can't be stopped, and may still do its work.
+The threads are daemons: a process ends although a database does not answer. Each keeps its connections between jobs.
+"""
+
+import asyncio
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+from django.db import connections
+
+from rooms.conf import conf
+from rooms.errors import StoreUnavailable, YRedisError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+IDLE_SECONDS = 30.0
+"""A thread without work for so long closes its connections and ends."""
+
+TRUSTED_SECONDS = 1.0
+"""A connection that was idle for longer is tried before it is used: the database may have been restarted."""
+
+MOST_STUCK = 4
+"""So many times conf.store_threads at most, when all hang."""
+
+
+class Job(NamedTuple):
+    """A call, and where its result goes."""
+
+    future: "Future[Any]"
+    call: Callable[[], Any]
+
+
+class Pool:
+    """As many threads as there is work for, up to `threads` that do not hang."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads: set[threading.Thread] = set()
+        self._busy = 0
+        self._stuck = 0
+
+    def submit(self, call: Callable[[], T], *, threads: int) -> "Future[T]":
+        """Run a call in a thread, at most `threads` of them at a time."""
+        future: Future[T] = Future()
+        with self._lock:
+            self._busy += 1
+            most = min(threads + self._stuck, MOST_STUCK * threads)
+            if len(self._threads) < min(self._busy, most):
+                thread = threading.Thread(target=self._work, name="yredis-store", daemon=True)
+                self._threads.add(thread)
+                thread.start()
+        self._jobs.put(Job(future, call))
+        return future
+
+    def give_up(self, future: "Future[Any]") -> None:
+        """Let another thread take the place of one whose job is late; a job that never began is dropped."""
+        if future.cancel() or future.done():
+            return
+        with self._lock:
+            self._stuck += 1
+        future.add_done_callback(self._came_back)
+
+    def _came_back(self, future: "Future[Any]") -> None:
+        with self._lock:
+            self._stuck -= 1
+
+    def _work(self) -> None:
+        used_at = time.monotonic()
+        try:
+            while job := self._next():
+                if job.future.set_running_or_notify_cancel():
+                    _check_connections(time.monotonic() - used_at)
+                    _run(job)
+                    used_at = time.monotonic()
+                with self._lock:
+                    self._busy -= 1
+        finally:
+            connections.close_all()
+
+    def _next(self) -> Job | None:
+        """Return the next job, or None when this thread is to end."""
+        while True:
+            try:
+                job = self._jobs.get(timeout=IDLE_SECONDS)
+            except queue.Empty:
+                job = None
+            with self._lock:
+                if job is None:
+                    if not self._jobs.empty():
+                        continue  # submitted while we gave up waiting: nobody else may be there to do it
+                    self._threads.discard(threading.current_thread())
+                return job
+
+    def close(self, *, within_seconds: float) -> None:
+        """End the threads that have nothing to do, and wait for them to close their connections."""
+        with self._lock:
+            threads = list(self._threads)
+        for _ in threads:
+            self._jobs.put(None)
+        deadline = time.monotonic() + within_seconds
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _run(job: Job) -> None:
+    try:
+        job.future.set_result(job.call())
+    except BaseException as error:  # whatever it is, it belongs to the caller
+        job.future.set_exception(error)
+
+
+def _check_connections(idle_seconds: float) -> None:
+    """Close connections of this thread that can't be used any more."""
+    for connection in connections.all(initialized_only=True):
+        idle = idle_seconds > TRUSTED_SECONDS and connection.connection is not None
+        if connection.errors_occurred or (idle and not connection.is_usable()):
+            connection.close()
+
+
+_pool = Pool()
+
+
+def _begin_anew() -> None:
+    """Forget the threads of the process that this one was forked from: they are not in it."""
+    global _pool
+    _pool = Pool()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
+
+
+async def run(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what a blocking function returns, called in a thread.
+
+    Raises:
+        StoreUnavailable: no result within conf.store_timeout_seconds, and then it may still happen; or any error that
+            the function raised and that is not ours.
+        YRedisError: an error of ours that the function raised.
+    """
+    settings = conf()
+    future = _pool.submit(lambda: function(*args, **kwargs), threads=settings.store_threads)
+    deadline = asyncio.timeout(settings.store_timeout_seconds)
+    try:
+        async with deadline:
+            return await asyncio.wrap_future(future)
+    except YRedisError:
+        raise
+    except Exception as error:
+        late = f"no answer within {settings.store_timeout_seconds:g} s" if deadline.expired() else ""
+        raise StoreUnavailable(late or f"{type(error).__name__}: {error}") from error
+    finally:
+        if not future.done():
+            _pool.give_up(future)
+
+
+def close(*, within_seconds: float = 5.0) -> None:
+    """End all threads that are not at work, and their connections with them."""
+    _pool.close(within_seconds=within_seconds)

@@ -1,0 +1,95 @@
+"""Segments with their bytes in a Django storage: a folder, or S3 through django-storages."""
+
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+from uuid import uuid4
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import InMemoryStorage, Storage, storages
+from django.utils import timezone
+
+from persistence.models import Segment
+from persistence.stores.place import Place
+from persistence.stores.port import SegmentStore
+from rooms.conf import conf
+
+FOLDERS = [f"{number:02x}" for number in range(256)]
+"""Files are spread over so many folders, so that none is too long to be listed."""
+
+
+class FileStore(SegmentStore):
+    """Keeps bytes in the storage that YREDIS["STORAGE"] names, each segment in a file of its own."""
+
+    @property
+    def alias(self) -> str:
+        """Name of the storage in settings.STORAGES."""
+        return conf().storage
+
+    @property
+    def storage(self) -> Storage:
+        """The storage; raises InvalidStorageError where settings.STORAGES has none of that name."""
+        return storages[self.alias]
+
+    @property
+    def root(self) -> str:
+        """Folder of all files, within the storage."""
+        return f"yredis/{quote(conf().prefix, safe='')}"
+
+    def keep(self, room: str, data: bytes) -> Place:
+        """Write a file with a new name; on a file system it survives a power cut from here on."""
+        name = uuid4().hex
+        location = self.storage.save(f"{self.root}/{name[:2]}/{name}.segment", ContentFile(data))
+        _sync(self.storage, location)
+        return Place(storage=self.alias, location=location)
+
+    def unshared(self) -> str:
+        """Return why other processes could not read it."""
+        if isinstance(self.storage, InMemoryStorage):
+            return f"the storage {self.alias!r} is in memory"
+        return super().unshared()
+
+    def folders(self) -> Sequence[str]:
+        """Return the folders that have files."""
+        try:
+            return [f"{self.root}/{name}" for name in self.storage.listdir(self.root)[0]]
+        except FileNotFoundError:  # nothing was ever kept
+            return ()
+
+    def orphans(self, folder: str, older_than_seconds: float) -> list[str]:
+        """Return old files without a row. They are listed before the rows are: what commits meanwhile has its row."""
+        locations = [f"{folder}/{name}" for name in self.storage.listdir(folder)[1]]
+        ours = Segment.objects.filter(storage=self.alias, location__startswith=f"{folder}/")
+        rowless = sorted(set(locations) - set(ours.values_list("location", flat=True)))
+        oldest = timezone.now() - timedelta(seconds=older_than_seconds)
+        return [location for location in rowless if self._written_before(location, oldest)]
+
+    def _written_before(self, location: str, moment: datetime) -> bool:
+        with suppress(FileNotFoundError):
+            return bool(self.storage.get_modified_time(location) < moment)
+        return False
+
+    def remove(self, locations: Iterable[str]) -> int:
+        """Remove files; return how many."""
+        removed = 0
+        for location in locations:
+            self.storage.delete(location)
+            removed += 1
+        return removed
+
+
+def _sync(storage: Storage, location: str) -> None:
+    """Let a file and its name reach the disk, in a storage that is on one."""
+    try:
+        path = Path(storage.path(location))
+    except NotImplementedError:
+        return
+    for each in (path, path.parent):
+        descriptor = os.open(each, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,62 @@
+"""What the database knows of rooms. Their content is in segments and streams."""
+
+from django.db import models
+from django.db.models import Case, Q, Value, When
+from django.utils.translation import gettext_lazy as _
+
+ENTRY_ID_LENGTH = 41
+"""Of a stream id as text: two numbers of 64 bits and a hyphen."""
+
+
+class Room(models.Model):
+    """One room that was persisted at least once, or failed to be. The worker owns all columns from `fence` on."""
+
+    class State(models.TextChoices):
+        """How a room does; the first that holds, from the worst on."""
+
+        FAILING = "failing", _("failing")
+        QUARANTINED = "quarantined", _("entries in quarantine")
+        GAP = "gap", _("waits for a missing update")
+        VERBATIM = "verbatim", _("kept as it was sent")
+        OK = "ok", _("ok")
+
+    name = models.CharField(_("name"), max_length=255, unique=True, help_text=_("In its canonical form."))
+    generation = models.PositiveIntegerField(
+        _("generation"), default=0, help_text=_("Segments of lower ones belong to a document that was deleted.")
+    )
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    fence = models.BigIntegerField(_("fence"), default=0, help_text=_("Of the last claim that wrote; none below may."))
+    last_entry_id = models.CharField(_("last entry"), max_length=ENTRY_ID_LENGTH, default="0-0")
+    snapshot_bytes = models.BigIntegerField(_("bytes of the snapshot"), default=0)
+    delta_bytes = models.BigIntegerField(_("bytes of deltas"), default=0)
+    delta_count = models.PositiveIntegerField(_("deltas"), default=0)
+    last_persisted_at = models.DateTimeField(_("last persisted"), null=True, blank=True)
+    lag_seconds = models.FloatField(
+        _("lag"), default=0.0, help_text=_("Age in seconds of the oldest entry at the last attempt to persist.")
+    )
+    failures = models.PositiveIntegerField(_("failures"), default=0, help_text=_("Since it was last persisted."))
+    last_error = models.TextField(_("last error"), blank=True)
+    damage = models.TextField(_("damage"), blank=True, help_text=_("Why its segments can't be read: it is refused."))
+    quarantined = models.PositiveIntegerField(_("entries in quarantine"), default=0)
+    has_gap = models.BooleanField(_("waits for a missing update"), default=False)
+    is_verbatim = models.BooleanField(_("kept as it was sent"), default=False)
+    state = models.GeneratedField(
+        verbose_name=_("state"),
+        expression=Case(
+            When(Q(failures__gt=0) | ~Q(damage=""), then=Value(State.FAILING.value)),
+            When(quarantined__gt=0, then=Value(State.QUARANTINED.value)),
+            When(has_gap=True, then=Value(State.GAP.value)),
+            When(is_verbatim=True, then=Value(State.VERBATIM.value)),
+            default=Value(State.OK.value),
+        ),
+        output_field=models.CharField(max_length=20, choices=State.choices),
+        db_persist=True,
+    )
+
+    class Meta:
+        verbose_name = _("room")
+        verbose_name_plural = _("rooms")
+
+    def __str__(self) -> str:
+        return self.name
