@@ -44,6 +44,27 @@ class Conf:
     """A room is persisted when it has been quiet for so long."""
     max_delay_seconds: float = 60.0
     """A room that is never quiet is persisted after so long."""
+    lease_seconds: float = 30.0
+    """A worker that was not heard of for so long loses its rooms to others; it renews them three times as often."""
+    compact_ratio: float = 1.0
+    """A room's deltas become one snapshot when they have more than so many times its bytes ..."""
+    compact_deltas: int = 100
+    """... or when there are so many of them."""
+    storage: str = "default"
+    """Alias in settings.STORAGES of the storage in which a FileStore keeps segments."""
+    orphan_grace_seconds: float = 3600.0
+    """Files in that storage that no segment points to are removed when they are so old."""
+    store_threads: int = 8
+    """Threads of a process that read and write the database and the storage; more wait for one."""
+
+    webhook_url: str = ""
+    """Of whom to tell, by PUT {url}/{room}, what was persisted; "" tells nobody."""
+    webhook_secret: str = ""
+    """Signs what the webhook is sent."""
+    webhook_debounce_seconds: float = 2.0
+    """What is persisted within it is told at once."""
+    webhook_timeout_seconds: float = 5.0
+    """No answer within it: the webhook is told again later."""
 
     redis_timeout_seconds: float = 5.0
     """No answer within it: the socket that waits is closed with 1013."""

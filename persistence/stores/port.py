@@ -103,16 +103,16 @@ async def _damage_noted(room: str) -> AsyncIterator[None]:
 
 
 async def _read(room: str) -> tuple[list[Segment], list[bytes]]:
-    segments, missing = await pool.run(chain.listed, room), ""
+    segments = await pool.run(chain.listed, room)
     for _ in range(READ_ATTEMPTS):
         try:
             return segments, await _all(segments)
         except chain.Gone as error:
-            missing, before = str(error), _places(segments)
+            missing, before = error, _places(segments)
             segments = await pool.run(chain.listed, room)
             if before == _places(segments):
-                break
-    raise chain.Damaged(missing)
+                raise chain.Damaged(str(error)) from error
+    raise missing
 
 
 def _places(segments: Sequence[Segment]) -> list[tuple[int, str]]:
