@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.db.models import F
@@ -21,9 +20,6 @@ from rooms.entries import Entry, EntryId
 from rooms.errors import StoreUnavailable
 from rooms.models import Room
 from rooms.queue import Claim
-
-if TYPE_CHECKING:
-    from persistence.compaction import Compacted
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +74,6 @@ class Outcome:
     delta_count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What a chain becomes: `compacted`, whose bytes are `data` in `place`, instead of the segments `replaced`."""
-
-    claim: Claim
-    replaced: Sequence[int]
-    data: bytes
-    place: Place
-    compacted: "Compacted"
-
-
 def commit(deltas: Sequence[Delta]) -> list[Outcome]:
     """Append each delta to its room's chain, all in one transaction; return what became of them, in the same order.
 
@@ -103,7 +88,7 @@ def commit(deltas: Sequence[Delta]) -> list[Outcome]:
         _append(new)
         for outcome in new:
             _update(outcome)
-        _quarantine((outcome.room_id, outcome.delta.quarantined) for outcome in new)
+        quarantine((outcome.room_id, outcome.delta.quarantined) for outcome in new)
         _announce([outcome.room_id for outcome in new])
     return outcomes
 
@@ -139,7 +124,7 @@ def _append(outcomes: Sequence[Outcome]) -> None:
     generations = dict(Room.objects.filter(pk__in=[one.room_id for one in outcomes]).values_list("pk", "generation"))
     Segment.objects.bulk_create(
         [
-            _segment(
+            segment_of(
                 one.room_id,
                 one.delta.claim,
                 max(one.delta.generation, generations[one.room_id]),  # after FLUSHALL Redis begins at 0 again
@@ -151,13 +136,19 @@ def _append(outcomes: Sequence[Outcome]) -> None:
     )
 
 
-def _segment(
+def segment_of(
     room_id: int,
     claim: Claim,
     generation: int,
     covers: tuple[str, str, str, int],
     kept: tuple[bytes, Place | None],
 ) -> Segment:
+    """Return the row of a segment.
+
+    Args:
+        covers: its kind, the first and the last id, and the number of entries.
+        kept: its bytes, and where they can be read again.
+    """
     kind, first, last, entries = covers
     data, place = kept
     assert place is not None  # noqa: S101  # _outcome has seen to it
@@ -196,15 +187,16 @@ def _update(outcome: Outcome) -> None:
         raise StoreUnavailable(f"room {delta.claim.room} was written by somebody else in the same instant")
 
 
-def _quarantine(several: Iterable[tuple[int, Sequence[Poison]]]) -> None:
+def quarantine(several: Iterable[tuple[int, Sequence[Poison]]]) -> None:
+    """Keep the poison of rooms, and write into their rows how much there is."""
     rows = [
         Quarantined(
             room_id=room_id,
             entry_id=str(poison.entry_id),
             data=poison.data,
-            user_id=_text(poison.user_id),
-            connection_id=_text(poison.connection_id),
-            reason=_text(poison.reason),
+            user_id=shown(poison.user_id),
+            connection_id=shown(poison.connection_id),
+            reason=shown(poison.reason),
         )
         for room_id, poisons in several
         for poison in poisons
@@ -230,47 +222,12 @@ def _announce(room_ids: Sequence[int]) -> None:
     Delivery.objects.bulk_create([Delivery(room_id=pk, due_at=due_at) for pk in room_ids], ignore_conflicts=True)
 
 
-def replace(snapshot: Snapshot) -> bool:
-    """Put a snapshot in the place of a chain; return False, and change nothing, if the claim's fence is not the room's.
-
-    Raises:
-        StoreUnavailable: the chain is another one by now, or the bytes were written too long ago.
-    """
-    claim, compacted = snapshot.claim, snapshot.compacted
-    if snapshot.place.is_stale:
-        raise StoreUnavailable(f"the snapshot of room {claim.room} was written too long ago to be relied on")
-    with transaction.atomic():
-        row = Room.objects.select_for_update().get(name=claim.room)
-        if row.fence != claim.fence:
-            return False
-        chain = list(Segment.objects.filter(room=row, pk__in=snapshot.replaced).order_by("pk").defer("payload"))
-        if len(chain) != len(snapshot.replaced):
-            raise StoreUnavailable(f"the chain of room {claim.room} was replaced meanwhile")
-        ids = [EntryId.parse(text) for one in chain for text in (one.first_entry_id, one.last_entry_id)]
-        covers = (Segment.Kind.SNAPSHOT, str(min(ids)), str(max(ids)), len(compacted.entries))
-        generation = max(one.generation for one in chain)
-        Segment.objects.filter(pk__in=[one.pk for one in chain]).delete()
-        _segment(row.pk, claim, generation, covers, (snapshot.data, snapshot.place)).save(force_insert=True)
-        rest = Segment.objects.filter(room=row, kind=Segment.Kind.DELTA, generation__gte=row.generation).defer(
-            "payload"
-        )
-        Room.objects.filter(pk=row.pk, fence=claim.fence).update(
-            snapshot_bytes=len(snapshot.data),
-            delta_bytes=sum(one.byte_size for one in rest),
-            delta_count=len(rest),
-            has_gap=compacted.gap,
-            is_verbatim=compacted.verbatim,
-        )
-        _quarantine([(row.pk, compacted.poison)])
-    return True
-
-
 def fail(room: str, error: str, lag_seconds: float) -> None:
     """Show in a room's row that it could not be persisted, why, and how old its oldest entry is."""
     Room.objects.bulk_create([Room(name=room)], ignore_conflicts=True)
-    Room.objects.filter(name=room).update(failures=F("failures") + 1, last_error=_text(error), lag_seconds=lag_seconds)
+    Room.objects.filter(name=room).update(failures=F("failures") + 1, last_error=shown(error), lag_seconds=lag_seconds)
 
 
-def _text(text: str) -> str:
+def shown(text: str) -> str:
     """Return a text that PostgreSQL takes: without NUL, of a length that an admin page can show."""
     return text.replace("\0", "\ufffd")[:10_000]

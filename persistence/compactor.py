@@ -5,10 +5,11 @@ import logging
 import time
 from collections import OrderedDict
 
-from persistence import chain, commit, framing, pool
+from persistence import chain, framing, pool
 from persistence.commit import Outcome
 from persistence.compaction import Compacted, compact, is_due
 from persistence.leases import Leases
+from persistence.replacement import Snapshot, replace
 from persistence.services import Services
 from rooms.calmly import calmly
 from rooms.errors import RedisUnavailable, YRedisError
@@ -62,8 +63,8 @@ class Compactor:
         compacted = await compact(self._services.compute, entries) or NOTHING
         data = await calmly(outcome.delta_bytes, framing.pack, compacted.entries)
         place = await pool.run(store.keep, claim.room, data)
-        snapshot = commit.Snapshot(claim, [one.pk for one in segments], data, place, compacted)
-        if await pool.run(commit.replace, snapshot):
+        snapshot = Snapshot(claim, [one.pk for one in segments], data, place, compacted)
+        if await pool.run(replace, snapshot):
             await pool.run(store.forget, segments)
         else:
             self._leases.lose(claim, where="compacting")

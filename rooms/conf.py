@@ -58,7 +58,7 @@ class Conf:
     """Threads of a process that read and write the database and the storage; more wait for one."""
 
     webhook_url: str = ""
-    """Of whom to tell, by PUT {url}/{room}, what was persisted; "" tells nobody."""
+    """Is told what was persisted, by PUT {url}/{room}; empty: nobody is."""
     webhook_secret: str = ""
     """Signs what the webhook is sent."""
     webhook_debounce_seconds: float = 2.0

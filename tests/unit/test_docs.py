@@ -68,7 +68,8 @@ class TestSettings:
 class TestChecks:
     def test_each_check_of_the_code_has_a_row(self):
         named = [row[0].strip("`") for row in rows("settings.md", r"`yredis\.[EW]\d+`")]
-        assert named == sorted(set(re.findall(r"\byredis\.[EW]\d+", (ROOT / "rooms" / "checks.py").read_text())))
+        code = [path.read_text() for app in ("rooms", "persistence") for path in (ROOT / app).glob("*.py")]
+        assert sorted(named) == sorted(set(re.findall(r"\byredis\.[EW]\d+", "".join(code))))
 
 
 class TestCloseCodes:

@@ -1,0 +1,74 @@
+"""The transaction of a compaction: a snapshot takes the place of a chain, under the fence of a claim."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from persistence.commit import quarantine, segment_of
+from persistence.compaction import Compacted
+from persistence.models import Segment
+from persistence.stores.place import Place
+from rooms.entries import EntryId
+from rooms.errors import StoreUnavailable
+from rooms.models import Room
+from rooms.queue import Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a chain becomes: `compacted`, whose bytes are `data` in `place`, instead of the segments `replaced`."""
+
+    claim: Claim
+    replaced: Sequence[int]
+    data: bytes
+    place: Place
+    compacted: Compacted
+
+
+def replace(snapshot: Snapshot) -> bool:
+    """Put a snapshot in the place of a chain; return False, and change nothing, if the claim's fence is not the room's.
+
+    Blocks, and runs in the pool. May be repeated: then the chain is another one, and it raises.
+
+    Raises:
+        StoreUnavailable: the chain is another one by now, or the bytes were written too long ago.
+        Exception: whatever the database raises. Nothing is committed then, as far as anybody knows.
+    """
+    room = snapshot.claim.room
+    if snapshot.place.is_stale:
+        raise StoreUnavailable(f"the snapshot of room {room} was written too long ago to be relied on")
+    with transaction.atomic():
+        row = Room.objects.select_for_update().get(name=room)
+        if row.fence != snapshot.claim.fence:
+            return False
+        chain = Segment.objects.filter(room=row, pk__in=snapshot.replaced).order_by("pk").defer("payload")
+        new = _segment(row, list(chain), snapshot)
+        chain.delete()
+        new.save(force_insert=True)
+        quarantine([(row.pk, snapshot.compacted.poison)])
+        _update(row, snapshot)
+    return True
+
+
+def _segment(row: Room, chain: Sequence[Segment], snapshot: Snapshot) -> Segment:
+    if len(chain) != len(snapshot.replaced) or not chain:
+        raise StoreUnavailable(f"the chain of room {row.name} was replaced meanwhile")
+    if not snapshot.compacted.entries and sum(one.entries for one in chain) > len(snapshot.compacted.poison):
+        raise StoreUnavailable(f"the snapshot of room {row.name} would be empty, its chain is not")
+    ids = [EntryId.parse(text) for one in chain for text in (one.first_entry_id, one.last_entry_id)]
+    covers = (Segment.Kind.SNAPSHOT, str(min(ids)), str(max(ids)), len(snapshot.compacted.entries))
+    generation = max(one.generation for one in chain)
+    return segment_of(row.pk, snapshot.claim, generation, covers, (snapshot.data, snapshot.place))
+
+
+def _update(row: Room, snapshot: Snapshot) -> None:
+    deltas = Segment.objects.filter(room=row, kind=Segment.Kind.DELTA, generation__gte=row.generation)
+    sizes = list(deltas.values_list("byte_size", flat=True))
+    Room.objects.filter(pk=row.pk).update(
+        snapshot_bytes=len(snapshot.data),
+        delta_bytes=sum(sizes),
+        delta_count=len(sizes),
+        has_gap=snapshot.compacted.gap,
+        is_verbatim=snapshot.compacted.verbatim,
+    )
