@@ -39,6 +39,7 @@ def pack(entries: Entries) -> bytes:
 
 def _step(before: EntryId, entry_id: EntryId) -> bytes:
     milliseconds = entry_id.milliseconds - before.milliseconds
+    numbers: tuple[int, ...]
     if milliseconds > 0:
         kind, numbers = LATER, (milliseconds, entry_id.sequence)
     elif milliseconds == 0 and entry_id.sequence > before.sequence:

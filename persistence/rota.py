@@ -1,6 +1,5 @@
 """Which rooms are next: the shards take turns, so that a busy one can't keep the others waiting."""
 
-import asyncio
 from collections.abc import Sequence
 
 from rooms.queue import Claim, Queue
@@ -23,11 +22,8 @@ class Rota:
         self._shards = [*self._shards[1:], self._shards[0]]
         while asked and (left := limit - len(claims)) > 0:
             share = -(-left // len(asked))
-            turn = asked[:left]
-            found = await self._ask(turn, share)
+            turn = asked[: -(-left // share)]
+            found = await self._queue.claim(turn, share)
             claims += [claim for few in found for claim in few]
             asked = [shard for shard, few in zip(turn, found, strict=True) if len(few) == share]
         return claims
-
-    async def _ask(self, shards: Sequence[int], limit: int) -> list[list[Claim]]:
-        return await asyncio.gather(*(self._queue.claim(shard, limit) for shard in shards))

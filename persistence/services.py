@@ -1,12 +1,9 @@
 """What a worker needs of the world, connected within its event loop."""
 
-import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
-from uuid import uuid4
 
 from persistence.stores.port import SegmentStore
 from rooms.backend import Backend
@@ -29,11 +26,6 @@ class Services:
     store: SegmentStore
 
 
-def worker_id() -> str:
-    """Return a name that no other worker has or had, and that people can place."""
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
-
-
 @asynccontextmanager
 async def connected() -> AsyncIterator[Services]:
     """Connect as settings.YREDIS says, for the length of a block; raise RedisUnavailable or LayoutMismatch."""
@@ -44,7 +36,7 @@ async def connected() -> AsyncIterator[Services]:
         timeout_seconds=backend.conf.compute_timeout_seconds,
     )
     try:
-        queue = Queue(backend.client, backend.keys, backend.conf, worker_id())
+        queue = Queue(backend.client, backend.keys, backend.conf)
         yield Services(backend.conf, backend.streams, backend.compute, quick, queue, cast("SegmentStore", store()))
     finally:
         await quick.aclose()

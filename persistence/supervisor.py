@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from persistence import pool, shards
+from persistence import shards
 from persistence.health import Health
 from persistence.readiness import NotReady
 from persistence.rota import Rota
@@ -29,6 +29,9 @@ POLL_SECONDS = 0.5
 REDIS_AWAY_SECONDS = 1.0
 AGAIN_SECONDS = 5.0
 ORPHANS_SECONDS = 3600.0
+
+BREATH_SECONDS = 0.02
+"""A sweep looks at some 25,000 keys a second, which Redis hardly feels."""
 
 DRAIN_SECONDS = 20.0
 """What was begun may take so long after a signal; a lease that is still held then runs out by itself."""
@@ -68,8 +71,7 @@ class Supervisor:
         Raises:
             RedisUnavailable: no answer.
         """
-        for shard in self.shards:
-            await self.services.queue.sweep(shard)
+        await self.services.queue.sweep()
         finished = self.worker.finished = set[str]()
         async with beside([self.worker.leases.run]):
             while not self.stopped.is_set():
@@ -127,16 +129,21 @@ class Supervisor:
             loop.add_signal_handler(number, asked)
 
     async def sweep(self) -> None:
-        """Find entries without a task, one shard after the other, each about every conf.sweep_seconds."""
+        """Find entries without a task about every conf.sweep_seconds; of several workers one does."""
+        every_seconds = self.services.conf.sweep_seconds
         while True:
-            for shard in self.shards:
-                try:
-                    if found := await self.services.queue.sweep(shard):
-                        extra = {"action": "queue_healed", "shard": shard, "rooms": found}
-                        logger.warning("%d rooms of shard %d had entries and no task", found, shard, extra=extra)
-                except RedisUnavailable as error:
-                    logger.debug("Could not sweep shard %d: %s", shard, error)
-                await asyncio.sleep(self.services.conf.sweep_seconds / len(self.shards))
+            await asyncio.sleep(every_seconds * random.uniform(0.5, 1))  # noqa: S311  # no secret
+            queue = self.services.queue
+            try:
+                found = await queue.is_my_turn_to_sweep(every_seconds) and await queue.sweep(
+                    pause_seconds=BREATH_SECONDS
+                )
+            except RedisUnavailable as error:
+                logger.debug("Could not sweep: %s", error)
+                continue
+            if found:
+                extra = {"action": "queue_healed", "rooms": found}
+                logger.warning("%d rooms had entries and no task", found, extra=extra)
 
     async def sweep_orphans(self) -> None:
         """Remove stored bytes that no row points to, about every hour; of several workers not all at a time."""

@@ -188,9 +188,8 @@ class Worker:
         work = self.works.pop(claim)
         hold = self.compactor.wants(outcome) and not self.stopping
         try:
-            head = work.head
-            options = {"upto": delta.last, "epoch": head.epoch, "generation": head.generation, "hold": hold}
-            if not await self.queue.done(claim, **options):
+            epoch, generation = work.head.epoch, work.head.generation
+            if not await self.queue.done(claim, upto=delta.last, epoch=epoch, generation=generation, hold=hold):
                 self.leases.lose(claim, where="trimming")
         except RedisUnavailable as error:  # when the lease has run out it is persisted again: twice is harmless
             self.leases.put_down(claim)

@@ -48,6 +48,33 @@ class Keys:
         """Return the due set that a room belongs to."""
         return self.due(names.shard_of(room, self.shards))
 
+    def leases(self, shard: int) -> str:
+        """Hash: key part of a room -> "fence failures expiry" of whoever persists it."""
+        return f"{self.prefix}:{{{shard}}}:lease"
+
+    def fence(self, shard: int) -> str:
+        """Counter: the fence of the last claim."""
+        return f"{self.prefix}:{{{shard}}}:fence"
+
+    def room_prefix(self, shard: int) -> str:
+        """Return what the keys of a shard's streams begin with, before the key part of their room."""
+        return f"{self.prefix}:{{{shard}}}:room:"
+
+    @property
+    def sweep(self) -> str:
+        """Key that exists for a while after a worker began to look for streams without a task."""
+        return f"{self.prefix}:sweep"
+
+    @property
+    def all_rooms(self) -> str:
+        """Pattern of the keys of all streams."""
+        return f"{self.prefix}:{{*}}:room:*"
+
+    def shard_and_member(self, key: str) -> tuple[int, str]:
+        """Return the shard of a stream's key, and the key part of its room."""
+        shard, _, member = key.removeprefix(f"{self.prefix}:{{").partition("}:room:")
+        return int(shard), member
+
     @property
     def servers(self) -> str:
         """Hash: server id -> its last heartbeat."""

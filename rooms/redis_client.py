@@ -216,6 +216,21 @@ class RedisClient:
     def _refusal(answer: Any) -> Any:
         return RedisUnavailable(f"{type(answer).__name__}: {answer}") if isinstance(answer, Exception) else answer
 
+    async def scan(self, match: str, *, kind: str, page: int) -> AsyncIterator[list[str]]:
+        """Yield the keys of one type that match, a page at a time; some twice.
+
+        Raises:
+            RedisUnavailable: no answer to one of the steps in time.
+        """
+        nodes: list[Any] = self.redis.get_primaries() if isinstance(self.redis, RedisCluster) else [self.redis]
+        for node in nodes:
+            cursor = None
+            while cursor != 0:
+                async with self._in_use():
+                    options = ("MATCH", match, "COUNT", page, "TYPE", kind)
+                    cursor, keys = await node.execute_command("SCAN", cursor or 0, *options)
+                yield [key.decode() for key in keys]
+
     def address_of(self, key: str) -> Address:
         """Return the node that serves a key now; the one server there is, unless this is a cluster."""
         if isinstance(self.redis, RedisCluster):

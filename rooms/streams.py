@@ -29,6 +29,16 @@ class Reading:
     entries: Sequence[tuple[EntryId, Entry]]
 
 
+@dataclass(frozen=True, slots=True)
+class RawReading:
+    """A room as a worker reads it: entries are bytes that may be none; `more` tells whether others follow."""
+
+    head: Head
+    lost: bool
+    entries: Sequence[tuple[EntryId, bytes]]
+    more: bool
+
+
 class Streams:
     """What can be read of rooms in Redis."""
 
@@ -62,6 +72,17 @@ class Streams:
     async def _page(self, room: str, after: EntryId) -> tuple[Reading, bool]:
         return _reading(await self._client.run(self._call(room, after, PAGE_BYTES)))
 
+    async def raw(self, room: str, *, limit_bytes: int) -> RawReading:
+        """Return the head and about so many bytes of the oldest entries, as they are.
+
+        Raises:
+            RedisUnavailable: no answer in time, or the stream's key holds something else.
+            Undecodable: the head is none.
+        """
+        answer = await self._client.run(self._call(room, START, limit_bytes))
+        _, lost, entries, more = answer
+        return RawReading(_head(answer), bool(lost), [(EntryId.parse(key), data) for key, data in entries], bool(more))
+
     async def heads(self, rooms: Sequence[str]) -> list[Reading | None]:
         """Return readings without entries, in one round trip; None where one room gave none that can be read."""
         answers = await self._client.run_together([self._call(room, START, HEAD_ONLY) for room in rooms])
@@ -80,9 +101,15 @@ def _reading_or_none(answer: Any) -> Reading | None:
 
 
 def _reading(answer: Any) -> tuple[Reading, bool]:
-    (epoch, generation, last, floor), lost, entries, more = answer
+    _, lost, entries, more = answer
+    head = _head(answer)
+    return Reading(head, bool(lost), [(EntryId.parse(key), decode(value)) for key, value in entries]), bool(more)
+
+
+def _head(answer: Any) -> Head:
+    epoch, generation, last, floor = answer[0]
     try:
-        head = Head(
+        return Head(
             epoch.decode() if epoch else "",
             int(generation or 0),
             EntryId.parse(last or b"0-0"),
@@ -90,4 +117,3 @@ def _reading(answer: Any) -> tuple[Reading, bool]:
         )
     except ValueError as error:
         raise Undecodable("a head that is none") from error
-    return Reading(head, bool(lost), [(EntryId.parse(key), decode(value)) for key, value in entries]), bool(more)

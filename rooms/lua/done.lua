@@ -1,0 +1,47 @@
+#!lua flags=allow-oom
+-- Forget what is persisted of a room, and give it back or keep it for a compaction.
+-- KEYS: due set, leases, stream, head.
+-- ARGV: member, fence, last id that is persisted, epoch and generation of the head when the entries were read,
+--       1 to keep the lease, debounce, maximum delay.
+-- Returns: 1, or 0 if the lease is another's by now: then nothing is done.
+local due, leases, stream, head_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local member, fence, upto = ARGV[1], ARGV[2], ARGV[3]
+local holder, _, expiry = string.match(redis.call('HGET', leases, member) or '', '^(%d+) (%d+) (%d+)$')
+if holder ~= fence then return 0 end
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+local function parts(id)
+  local milliseconds, sequence = string.match(id, '^(%d+)-(%d+)$')
+  return tonumber(milliseconds), tonumber(sequence)
+end
+
+-- Of another epoch or generation, these are not the entries that were read: they are persisted first.
+local head = redis.call('HMGET', head_key, 'epoch', 'generation', 'floor')
+local same = (head[1] or '') == ARGV[4] and (head[2] or '0') == ARGV[5]
+if same then
+  local milliseconds, sequence = parts(upto)
+  local floor_milliseconds, floor_sequence = parts(head[3] or '0-0')
+  local above = milliseconds > floor_milliseconds or milliseconds == floor_milliseconds and sequence > floor_sequence
+  if above and head[1] then redis.call('HSET', head_key, 'floor', upto) end
+  redis.call('XTRIM', stream, 'MINID', '=', string.format('%.0f-%.0f', milliseconds, sequence + 1))
+  if redis.call('XLEN', stream) == 0 then redis.call('DEL', stream) end
+end
+
+local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)
+if ARGV[6] == '1' then
+  redis.call('HSET', leases, member, fence .. ' 0 ' .. expiry)
+  redis.call('ZADD', due, expiry, member)
+  return 1
+end
+redis.call('HDEL', leases, member)
+if not first[1] then
+  redis.call('ZREM', due, member)
+elseif not same then
+  redis.call('ZADD', due, now, member)
+else
+  local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  local at = math.min((parts(last[1][1])) + tonumber(ARGV[7]), (parts(first[1][1])) + tonumber(ARGV[8]))
+  redis.call('ZADD', due, string.format('%.0f', math.min(at, now + tonumber(ARGV[8]))), member)
+end
+return 1

@@ -1,0 +1,156 @@
+"""The queue of rooms that are to be persisted: who may, one worker at a time, and when.
+
+Per shard there is a set of rooms by the time at which they are due, and a lease for each that a worker has. A lease
+that is not renewed runs out; the fence that came with it then tells whoever is late from whoever has the room now.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rooms import names
+from rooms.conf import Conf
+from rooms.entries import EntryId
+from rooms.errors import RedisUnavailable
+from rooms.keys import Keys
+from rooms.redis_client import Call, RedisClient, script
+
+SWEEP_PAGE = 500
+"""Keys that one step of a sweep looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A room that one worker may persist until its lease runs out.
+
+    Args:
+        fence: above that of every earlier claim of the room.
+        attempt: how many times in a row it could not be persisted.
+    """
+
+    room: str
+    fence: int
+    shard: int
+    attempt: int = 0
+
+
+def milliseconds(seconds: float) -> int:
+    """Return a duration as scripts take it."""
+    return round(seconds * 1000)
+
+
+class Queue:
+    """The rooms of all shards, for one event loop."""
+
+    def __init__(self, client: RedisClient, keys: Keys, conf: Conf) -> None:
+        self._client = client
+        self._keys = keys
+        self._lease = milliseconds(conf.lease_seconds)
+        self._waits = (milliseconds(conf.debounce_seconds), milliseconds(conf.max_delay_seconds))
+
+    async def claim(self, shards: Sequence[int], limit: int) -> list[list[Claim]]:
+        """Return up to `limit` rooms of each shard that are due, in one round trip.
+
+        A room is due when it has been quiet for DEBOUNCE_SECONDS, or its oldest entry is MAX_DELAY_SECONDS old.
+
+        Raises:
+            RedisUnavailable: no shard answered. Of those that answered after all, leases run out.
+        """
+        calls = [self._claim(shard, limit) for shard in shards]
+        answers = await self._client.run_together(calls)
+        errors = [answer for answer in answers if isinstance(answer, RedisUnavailable)]
+        if errors and len(errors) == len(calls):
+            raise errors[0]
+        return [_claims(shard, answer) for shard, answer in zip(shards, answers, strict=True)]
+
+    def _claim(self, shard: int, limit: int) -> Call:
+        keys = (self._keys.due(shard), self._keys.leases(shard), self._keys.fence(shard))
+        return Call(script("claim"), keys, (limit, self._lease, *self._waits, self._keys.room_prefix(shard)))
+
+    async def renew(self, claims: Iterable[Claim]) -> set[Claim]:
+        """Let leases begin anew; return those that are another worker's by now.
+
+        Raises:
+            RedisUnavailable: for some of them no answer.
+        """
+        by_shard = defaultdict[int, list[Claim]](list)
+        for claim in claims:
+            by_shard[claim.shard].append(claim)
+        answers = await self._client.run_together([self._renew(shard, ours) for shard, ours in by_shard.items()])
+        lost = set[Claim]()
+        for ours, answer in zip(by_shard.values(), answers, strict=True):
+            if isinstance(answer, RedisUnavailable):
+                raise answer
+            lost.update(claim for claim, kept in zip(ours, answer, strict=True) if not kept)
+        return lost
+
+    def _renew(self, shard: int, claims: Sequence[Claim]) -> Call:
+        pairs = [part for claim in claims for part in (names.key_part(claim.room), claim.fence)]
+        return Call(script("renew"), (self._keys.due(shard), self._keys.leases(shard)), (self._lease, *pairs))
+
+    async def done(self, claim: Claim, *, upto: EntryId, epoch: str, generation: int, hold: bool = False) -> bool:
+        """Trim a room's stream up to an id that is persisted, and give it back; False if the lease is lost.
+
+        What was appended meanwhile is due later. If the head has another epoch or generation than `epoch` and
+        `generation`, nothing is trimmed and the room is due at once.
+
+        Args:
+            hold: keep the lease; release() gives the room back.
+
+        Raises:
+            RedisUnavailable: whether it was trimmed is unknown.
+        """
+        return bool(await self._client.run(self._done(claim, (str(upto), epoch, generation, int(hold)))))
+
+    def _done(self, claim: Claim, what: tuple[str, str, int, int]) -> Call:
+        keys = (*self._task(claim), self._keys.room(claim.room), self._keys.head(claim.room))
+        return Call(script("done"), keys, (names.key_part(claim.room), claim.fence, *what, *self._waits))
+
+    async def release(self, claim: Claim, *, delay_seconds: float = 0.0) -> bool:
+        """Give a room back without trimming it; False if the lease is lost.
+
+        Args:
+            delay_seconds: it is due after so long; above 0 the next claim has one attempt more.
+        """
+        keys = (*self._task(claim), self._keys.room(claim.room))
+        what = (names.key_part(claim.room), claim.fence, milliseconds(delay_seconds))
+        return bool(await self._client.run(Call(script("release"), keys, what)))
+
+    def _task(self, claim: Claim) -> tuple[str, str]:
+        return self._keys.due(claim.shard), self._keys.leases(claim.shard)
+
+    async def raise_fence(self, shard: int, seen: int) -> None:
+        """Let all later fences of a shard be above one that the store has seen."""
+        await self._client.run(Call(script("raise"), (self._keys.fence(shard),), (seen,)))
+
+    async def is_my_turn_to_sweep(self, seconds: float) -> bool:
+        """Tell whether nobody else has begun a sweep within the last `seconds`; raise RedisUnavailable."""
+        call = Call(script("turn"), (self._keys.sweep,), (milliseconds(seconds),))
+        return bool(await self._client.run(call))
+
+    async def sweep(self, *, pause_seconds: float = 0.0) -> int:
+        """Make a task for every room that has entries and none; return how many there were.
+
+        It goes through all keys of Redis, in small steps with a pause after each.
+
+        Raises:
+            RedisUnavailable: no answer; some rooms may have been found.
+        """
+        found = 0
+        async for keys in self._client.scan(self._keys.all_rooms, kind="stream", page=SWEEP_PAGE):
+            by_shard = defaultdict[int, list[str]](list)
+            for key in keys:
+                shard, member = self._keys.shard_and_member(key)
+                by_shard[shard].append(member)
+            for shard, members in by_shard.items():
+                found += int(await self._client.run(Call(script("heal"), (self._keys.due(shard),), members)))
+            await asyncio.sleep(pause_seconds)
+        return found
+
+
+def _claims(shard: int, answer: Any) -> list[Claim]:
+    if isinstance(answer, RedisUnavailable):
+        return []
+    return [Claim(names.from_key_part(member.decode()), fence, shard, failed) for member, fence, failed in answer]
