@@ -14,12 +14,12 @@ BUNDLE := yredis_project/static/build/edit.js
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DJANGO_SETTINGS_MODULE := yredis_project.settings
 
-.PHONY: demo test check acceptance soak-quiet bench front-end dev acceptance-tools clean
+.PHONY: demo test check acceptance soak-quiet bench front-end dev test-tools acceptance-tools clean
 
 demo: .venv/.installed $(BUNDLE)
 	@$(BIN)/python manage.py demo $(ARGS)
 
-test: dev front-end
+test: dev front-end test-tools
 	$(BIN)/python -m pytest tests/unit tests/integration $(ARGS)
 
 check: dev
@@ -29,7 +29,7 @@ check: dev
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check
 
-acceptance: dev front-end acceptance-tools
+acceptance: dev front-end test-tools acceptance-tools
 	$(BIN)/python -m pytest tests/acceptance $(ARGS)
 
 soak-quiet: dev acceptance-tools
@@ -73,9 +73,20 @@ $(BUNDLE): frontend/node_modules/.installed frontend/build.mjs $(wildcard fronte
 	npm run build --prefix frontend --silent
 	@touch $@
 
+CLUSTERS := /etc/postgresql-common/createcluster.conf
+
 # A browser must be there; Debian's redis-server is tested beside the embedded Valkey where it can be had.
 APT := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
   && apt-get update -qq && apt-get install -qq --yes --no-install-recommends
+
+# PostgreSQL's programs, and no server that would run beside the tests' own. Others take those in a wheel.
+test-tools: dev
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || [ "$$(id -u)" != 0 ] \
+	  || case "$$YREDIS_TEST_POSTGRES_URL$$DATABASE_URL" in postgres*) true ;; *) false ;; esac \
+	  || { mkdir -p /etc/postgresql-common \
+	    && { [ -e $(CLUSTERS) ] || echo "create_main_cluster = false" > $(CLUSTERS); } \
+	    && $(APT) postgresql >/dev/null; } \
+	  || { echo "PostgreSQL is missing: as root, run apt-get install postgresql" >&2; exit 1; }
 
 acceptance-tools:
 	@command -v chromium >/dev/null || { $(APT) chromium >/dev/null; } \

@@ -40,6 +40,20 @@ def yredis(env: environ.Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
     return {**defaults, **given}
 
 
+def database(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a database's settings with the options that several processes need which must lose nothing."""
+    options: dict[str, Any] = {}
+    if given["ENGINE"] == "django.db.backends.sqlite3":
+        # Several processes write: readers never wait (WAL), writers queue from BEGIN on instead of failing at the first
+        # write (IMMEDIATE), and a commit survives a power cut (FULL; WAL's usual NORMAL does not promise that).
+        pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+        options = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": pragmas}
+    elif given["ENGINE"] == "django.db.backends.postgresql":
+        # A server that is gone is noticed in seconds: by default a connection waits for hours.
+        options = {"connect_timeout": 5, "tcp_user_timeout": 15_000}
+    return {**given, "OPTIONS": {**given.get("OPTIONS", {}), **options}}
+
+
 def segment_storage(env: environ.Env, folder: Path) -> dict[str, Any]:
     """Return the storage of a FileStore: the S3 bucket that YREDIS_S3_BUCKET names, or else a folder.
 

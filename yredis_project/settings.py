@@ -7,7 +7,7 @@ from pathlib import Path
 
 import environ
 
-from yredis_project.env import kept_secret_key, segment_storage, yredis
+from yredis_project.env import database, kept_secret_key, segment_storage, yredis
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -63,18 +63,7 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {"default": env.db("DATABASE_URL", f"sqlite:///{DATA_DIR / 'db.sqlite3'}")}
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # Several processes write: readers never wait (WAL), writers queue from BEGIN on instead of failing at the first
-    # write (IMMEDIATE), and a commit survives a power cut (FULL; WAL's usual NORMAL does not promise that).
-    DATABASES["default"]["OPTIONS"] = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-    }
-elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
-    # A server that is gone is noticed in seconds: by default a connection waits for hours.
-    DATABASES["default"].setdefault("OPTIONS", {}).update(connect_timeout=5, tcp_user_timeout=15_000)
+DATABASES = {"default": database(env.db("DATABASE_URL", f"sqlite:///{DATA_DIR / 'db.sqlite3'}"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

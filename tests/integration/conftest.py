@@ -17,6 +17,10 @@ from rooms.lane import Lane
 from rooms.redis_client import RedisClient
 from rooms.streams import Streams
 from tests.integration.peers import WRITE, Peer
+from tests.integration.services import postgres as postgres
+from tests.integration.services import postgres_databases as postgres_databases
+from tests.integration.services import s3 as s3
+from tests.integration.services import sqlite_template as sqlite_template
 from tests.integration.stores import MemoryStore
 from tests.support.valkey import Valkey, flavours
 

@@ -39,6 +39,8 @@ class Process:
     """A program with its log in a file; it can be started again, on the same port, after it was killed."""
 
     start_seconds = 30.0
+    user: str | None = None
+    """Whom it runs as, where the tests run as root; None for root too."""
 
     def __init__(self, command: Sequence[str], *, log: Path, port: int, env: Mapping[str, str] | None = None) -> None:
         self.command = list(command)
@@ -72,7 +74,8 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                preexec_fn=end_with_parent,
+                preexec_fn=end_with_parent,  # after `user`: a change of users would undo it
+                user=self.user,
             )
 
     def start(self) -> None:
