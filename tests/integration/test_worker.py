@@ -347,7 +347,7 @@ class TestTrouble:
         async def meanwhile(news: Any) -> None:
             """Another worker takes the lease between the commit and the trim."""
             monkeypatch.undo()
-            redis_of.delete(KEYS.lease(names.shard_of(ROOM, 16)))
+            redis_of.delete(KEYS.leases(names.shard_of(ROOM, 16)))
 
         monkeypatch.setattr(hooks, "tell", meanwhile)
         append(redis_of, ROOM, entry("a"))
