@@ -46,6 +46,8 @@ class Count(StrEnum):
     COMPACTIONS = "compactions"
     COMPACTIONS_FAILED = "compactions_failed"
     HOOKS_FAILED = "hooks_failed"
+    WEBHOOKS_DELIVERED = "webhooks_delivered"
+    WEBHOOKS_FAILED = "webhooks_failed"
     LIMIT_FRAME = "limit_frame"
     LIMIT_DOCUMENT = "limit_document"
     LIMIT_BYTES = "limit_bytes"
