@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -245,9 +246,10 @@ class TestScripts:
         ids=["in a loop", "in two loops", "without a loop", "after a fork"],
     )
     def test_it_reads_what_it_wrote(
-        self, valkey: Valkey, configure: Configure, body: str, printed: list[str], tmp_path: Path
+        self, valkey: Valkey, configure: Configure, body: str, printed: list[str], tmp_path: Path, sqlite_template: Path
     ) -> None:
         configure(valkey)
+        shutil.copy(sqlite_template, tmp_path / "db.sqlite3")
         done = run_script(SCRIPT + body, valkey.url, tmp_path)
         assert (done.returncode, [line.strip() for line in done.stdout.splitlines()]) == (0, printed), done.stderr
         assert "Warning" not in done.stderr

@@ -1,6 +1,7 @@
 """The examples of docs/api.md, each run as a script of its own against a real Redis."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,8 +28,9 @@ if result is not None:
 
 
 @pytest.fixture
-def env(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of a script with a Redis of its own."""
+def env(tmp_path: Path, sqlite_template: Path) -> Iterator[dict[str, str]]:
+    """The environment of a script with a Redis and a database of its own."""
+    shutil.copy(sqlite_template, tmp_path / "db.sqlite3")
     redis = Valkey(tmp_path / "redis")
     redis.start()
     yield environment(tmp_path, redis.url, {"LOG_LEVEL": "WARNING", "YREDIS_ACCEPT_LOG": ""})
