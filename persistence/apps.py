@@ -14,4 +14,4 @@ class PersistenceConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks."""
-        from persistence import checks  # noqa: F401
+        from persistence import checks, checks_webhook  # noqa: F401
