@@ -59,9 +59,11 @@ def site(tmp_path: Path) -> Iterator[Site]:
     for name in ("mysite/access.py", "mysite/asgi.py"):
         (tmp_path / name).write_text(FILES[name])
     env = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    made = Site(tmp_path, redis, {**env, "PYTHONPATH": f"{tmp_path}:{ROOT}"})
     try:
         redis.start()
-        yield Site(tmp_path, redis, {**env, "PYTHONPATH": f"{tmp_path}:{ROOT}"})
+        subprocess.run(made.command(str(tmp_path / "manage.py"), "migrate"), env=made.env, check=True)
+        yield made
     finally:
         redis.kill()
 
@@ -94,6 +96,12 @@ class TestAddItToASite:
         with site.served("-m", "daphne", *SERVERS["daphne"], "--port", str(port), port=port) as url:
             client = await RawClient.open(url, "attic")
             assert await client.close_code() == 4403
+
+    def test_a_worker_has_nothing_to_complain_of(self, site):
+        assert {("manage.py", "migrate"), ("manage.py", "runpersistence")} <= set(map(tuple, MANAGE))
+        command = site.command(str(site.folder / "manage.py"), "runpersistence", "--once")
+        done = subprocess.run(command, env=site.env, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
     def test_the_settings_pass_the_checks(self, site):
         assert ["manage.py", "check"] in MANAGE

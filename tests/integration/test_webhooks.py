@@ -10,6 +10,8 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 from pycrdt import Doc, Text
 
@@ -31,7 +33,7 @@ SECRET = "a secret that nobody knows"
 BIG_INT = bytes.fromhex("010107002801016d016b017a7fffffffffffffff00")
 SPLIT_EMOJI = [bytes.fromhex("01010700040101740661f09f98806200"), bytes.fromhex("01010704c407010702017800")]
 
-Persist = Callable[..., Awaitable[Delivery]]
+Persist = Callable[..., Awaitable[Delivery | None]]
 Deliver = Callable[..., Awaitable[Deliverer]]
 
 
@@ -63,7 +65,7 @@ def site(settings: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> 
     return configured
 
 
-def _persist(name: str, entries: list[Entry], due_in_seconds: float) -> Delivery:
+def _persist(name: str, entries: list[Entry], due_in_seconds: float) -> Delivery | None:
     room, _ = Room.objects.get_or_create(name=name)
     data = framing.pack([(EntryId(number, 0), entry) for number, entry in enumerate(entries, 1)])
     Segment.objects.create(
@@ -71,18 +73,17 @@ def _persist(name: str, entries: list[Entry], due_in_seconds: float) -> Delivery
         byte_size=len(data), sha256=sha256(data).hexdigest(), payload=data,
     )  # fmt: skip
     due_at = timezone.now() + timedelta(seconds=due_in_seconds)
-    row, is_new = Delivery.objects.get_or_create(room=room, defaults={"due_at": due_at})
-    if not is_new:
-        row.version += 1
-        row.save(update_fields=["version"])
-    return row
+    with transaction.atomic():  # as a commit does it
+        Delivery.objects.filter(room=room).update(version=F("version") + 1)
+        Delivery.objects.bulk_create([Delivery(room=room, due_at=due_at)], ignore_conflicts=True)
+    return Delivery.objects.filter(room=room).first()
 
 
 @pytest.fixture
 def persist() -> Persist:
     """Do as a worker does: `await persist("essay", update, ...)` adds a segment and a row of the outbox."""
 
-    async def persisted(name: str, *updates: bytes | Entry, due_in_seconds: float = 0.0) -> Delivery:
+    async def persisted(name: str, *updates: bytes | Entry, due_in_seconds: float = 0.0) -> Delivery | None:
         entries = [update if isinstance(update, Entry) else Entry(update) for update in updates]
         return await pool.run(_persist, name, entries, due_in_seconds)
 
@@ -221,7 +222,7 @@ class TestWhenItIsTold:
                 tasks.append(loop.create_task(persist("essay", more)))
             return 200
 
-        tasks = list[asyncio.Task[Delivery]]()
+        tasks = list[asyncio.Task[Delivery | None]]()
         receiver.answer = persist_once_more
         await persist("essay", typed("one"))
         await deliver()
