@@ -93,7 +93,7 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
-    "loggers": {"daphne": {"level": "WARNING"}},  # not a word for each thing that it begins
+    "loggers": {"daphne": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},  # not a word for each request
 }
 
 YREDIS = yredis(

@@ -90,7 +90,8 @@ class TestCounters:
 class TestFailpoints:
     def test_each_failpoint_of_the_code_has_a_row(self):
         named = {row[0].strip("`") for row in rows("auditor.md", r"`[a-z]+\.[a-z]+`")}
-        sources = "".join(path.read_text() for path in (ROOT / "rooms").rglob("*.py"))
+        files = [path for app in ("rooms", "persistence") for path in (ROOT / app).rglob("*.py")]
+        sources = "".join(path.read_text() for path in files)
         assert named == set(re.findall(r'failpoint\("([a-z.]+)"\)', sources))
 
 
