@@ -23,6 +23,7 @@ from persistence.works import Work, delta_of
 from rooms.compute import Compute
 from rooms.errors import RedisUnavailable, StoreUnavailable
 from rooms.failpoints import failpoint
+from rooms.metrics import Count, count
 from rooms.queue import Claim
 
 logger = logging.getLogger(__name__)
@@ -206,6 +207,9 @@ class Worker:
     async def yield_to(self, claim: Claim, seen_fence: int) -> None:
         """Drop a room of which the store has seen a higher fence, and make sure that the next claim is above it."""
         self.works.pop(claim, None)
+        count(Count.FENCES_REJECTED)
+        extra = {"action": "fence_rejected", "room": claim.room, "fence": claim.fence, "seen": seen_fence}
+        logger.warning("Too late for room %s: fence %d, seen %d", claim.room, claim.fence, seen_fence, extra=extra)
         self.leases.lose(claim, where="committing", seen_fence=seen_fence)
         try:
             await self.queue.raise_fence(claim.shard, seen_fence)

@@ -14,6 +14,7 @@ from rooms.compute_operations import OPERATIONS
 from rooms.conf import Conf
 from rooms.entries import START, Entry, EntryId
 from rooms.errors import MalformedFrame, StoreUnavailable, TooBig, Undecodable, YRedisError
+from rooms.failpoints import failpoint
 from rooms.metrics import Count, count
 from rooms.scan import Scan, scan
 from rooms.store import Chain, Store
@@ -76,7 +77,9 @@ class Documents:
         """Read the whole stream, then the store: their overlap is harmless, a gap between them would not be."""
         for _ in range(LOAD_ATTEMPTS):
             reading = await self._streams.read(room)
+            failpoint("join.stream")
             chain = await self._stored(room)
+            failpoint("join.store")
             if reading.head.floor <= (chain.last if chain else START):
                 return chain, reading
         raise StoreUnavailable(

@@ -1,7 +1,7 @@
 """Named places where a test can make a process fail, by the environment variable YREDIS_FAILPOINTS.
 
 Its form is "name=action" with commas between: `kill` (SIGKILL to itself), `kill@3` (at the third time),
-`error` (an exception), `sleep:0.5` (seconds, blocking). Without the variable a failpoint costs one comparison.
+`error` (an exception), `stop` (SIGSTOP to itself), `sleep:0.5` (seconds, blocking). Without the variable a failpoint costs one comparison.
 """
 
 import os
@@ -10,7 +10,7 @@ import signal
 import time
 from collections import Counter
 
-ACTION = re.compile(r"kill|kill@\d+|error|sleep:\d+(\.\d+)?")
+ACTION = re.compile(r"kill|kill@\d+|error|stop|sleep:\d+(\.\d+)?")
 
 
 class FailpointError(Exception):
@@ -23,7 +23,7 @@ def parse(text: str) -> dict[str, str]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, separator, action = part.partition("=")
         if not separator or not ACTION.fullmatch(action):
-            raise ValueError(f"YREDIS_FAILPOINTS: {part!r} is not name=kill|kill@n|error|sleep:seconds")
+            raise ValueError(f"YREDIS_FAILPOINTS: {part!r} is not name=kill|kill@n|error|stop|sleep:seconds")
         actions[name] = action
     return actions
 
@@ -42,5 +42,7 @@ def failpoint(name: str) -> None:
         time.sleep(float(argument))
     elif verb == "error":
         raise FailpointError(name)
+    elif verb == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
     elif not argument or hits[name] == int(argument):
         os.kill(os.getpid(), signal.SIGKILL)

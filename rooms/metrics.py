@@ -43,6 +43,7 @@ class Count(StrEnum):
     BYTES_PERSISTED = "bytes_persisted"
     PERSISTS_FAILED = "persists_failed"
     LEASES_LOST = "leases_lost"
+    FENCES_REJECTED = "fences_rejected"
     COMPACTIONS = "compactions"
     COMPACTIONS_FAILED = "compactions_failed"
     HOOKS_FAILED = "hooks_failed"

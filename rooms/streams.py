@@ -7,6 +7,7 @@ from typing import Any
 from rooms.bells import Head
 from rooms.entries import START, Entry, EntryId, decode
 from rooms.errors import RedisUnavailable, Undecodable
+from rooms.failpoints import failpoint
 from rooms.keys import Keys
 from rooms.metrics import Count, count
 from rooms.redis_client import Call, RedisClient, script
@@ -63,6 +64,7 @@ class Streams:
         first, more = await self._page(room, after)
         entries = list(first.entries)
         while more:
+            failpoint("join.page")
             reading, more = await self._page(room, entries[-1][0])
             if reading.head.floor > entries[-1][0]:
                 first = reading

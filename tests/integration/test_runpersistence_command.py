@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pycrdt import Doc, Text
 
 from tests.integration.sites import Site, nowhere, typed, within
 from tests.support.processes import free_port
+from tests.support.receiver import Receiver
 from tests.support.valkey import Valkey
 
 
@@ -89,6 +91,24 @@ class TestPersisting:
         await site.write("essay", typed("four"))
         assert within(15, lambda: site.length("essay") == 0), worker.log_tail()
         assert site.segments("essay") == 4
+
+    async def test_a_webhook_is_told_of_what_was_persisted(self, site: Site) -> None:
+        receiver = Receiver()
+        await receiver.start()
+        site.worker(
+            env={
+                "YREDIS_WEBHOOK_URL": receiver.url,
+                "YREDIS_WEBHOOK_SECRET": "s3cret",
+                "YREDIS_WEBHOOK_DEBOUNCE_SECONDS": "0.1",
+            }
+        )
+        await site.write("essay", typed("hello"))
+        [told] = await receiver.has(1, within_seconds=20)
+        assert (told.method, told.path) == ("PUT", "/hook/essay")
+        document = Doc()
+        document.apply_update(told.form["ydoc"])
+        assert str(document.get("text", type=Text)) == "hello"
+        await receiver.stop()
 
 
 class TestTrouble:

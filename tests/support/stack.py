@@ -14,9 +14,11 @@ from rooms.keys import Keys
 from tests.auditor import Finding, Sources, audit, gather
 from tests.auditor.__main__ import counts
 from tests.support.clients import Client
+from tests.support.databases import Database, migrated
 from tests.support.notes import note
 from tests.support.servers import Asgi, Server, environment
 from tests.support.valkey import Persistence, Valkey
+from tests.support.workers import Worker
 
 KEYS = Keys("yredis", 16)
 
@@ -27,7 +29,7 @@ def room(label: str) -> str:
 
 
 class Stack:
-    """One Redis and `servers` server processes, all running within the `with` block."""
+    """One Redis, `servers` server processes and `workers` workers, all running within the `with` block."""
 
     def __init__(
         self,
@@ -35,14 +37,21 @@ class Stack:
         asgi: Asgi,
         *,
         servers: int = 2,
+        workers: int = 0,
         persistence: Persistence = "none",
+        database: str = "",
         env: Mapping[str, str] | None = None,
     ) -> None:
+        """Prepare it; `database` is the url of a migrated one, else there is a SQLite of its own."""
         self.folder = folder
         self.accepted = folder / "accepted"
         self.accepted.mkdir(parents=True, exist_ok=True)
         self.valkey = Valkey(folder / "redis", persistence=persistence)
-        settings = environment(folder, self.valkey.url, env or {})
+        self.database = Database(database or migrated(folder / "db.sqlite3"))
+        settings = environment(folder, self.valkey.url, {"DATABASE_URL": self.database.url, **(env or {})})
+        self.has_database = "YREDIS_STORE" not in settings or settings["YREDIS_STORE"].startswith("persistence.")
+        self.env = settings
+        self.workers = [Worker(folder, name=f"worker-{number}", env=settings) for number in range(workers)]
         self.servers = [Server(asgi, folder, name=f"{asgi}-{number}", env=settings) for number in range(servers)]
 
     @property
@@ -53,10 +62,10 @@ class Stack:
     def __enter__(self) -> Self:
         try:
             self.valkey.start()
-            for server in self.servers:
-                server.launch()
-            for server in self.servers:
-                server.wait_ready()
+            for process in (*self.servers, *self.workers):
+                process.launch()
+            for process in (*self.servers, *self.workers):
+                process.wait_ready()
         except BaseException:
             self.stop()
             raise
@@ -67,8 +76,29 @@ class Stack:
 
     def stop(self) -> None:
         """Kill everything, also what a test left frozen."""
-        for process in (*self.servers, self.valkey):
+        for process in (*self.servers, *self.workers, self.valkey):
             process.kill()
+
+    @property
+    def store(self) -> Database | None:
+        """What the auditor reads beside Redis; None where a test has a store of its own."""
+        return self.database if self.has_database else None
+
+    def add_worker(self, *, failpoints: str = "") -> Worker:
+        """Start one more worker; it ends with the rest."""
+        worker = Worker(self.folder, name=f"worker-{len(self.workers)}", env=self.env, failpoints=failpoints)
+        self.workers.append(worker)
+        worker.launch()
+        return worker
+
+    async def drained(self, *rooms: str, seconds: float = 30.0) -> None:
+        """Return when the workers have moved all entries of rooms into the store."""
+        deadline = time.monotonic() + seconds
+        while left := {name: number for name in rooms if (number := self.entries(names.canonical(name)))}:
+            assert time.monotonic() < deadline, f"still in Redis: {left}\n" + "\n".join(
+                worker.log_tail(15) for worker in self.workers
+            )
+            await asyncio.sleep(0.05)
 
     def redis(self) -> "redis.Redis":
         """Return a client of the stack's Redis, to be closed by the caller."""
@@ -90,7 +120,7 @@ class Stack:
 
     async def sample(self, *rooms: str) -> list[Finding]:
         """Run the auditor while everything goes on: what was accepted by now must be in Redis."""
-        found = await gather(Sources(self.valkey.url, list(rooms), self.accepted, None))
+        found = await gather(Sources(self.valkey.url, list(rooms), self.accepted, None, store=self.store))
         return await asyncio.to_thread(audit, found, running=True)
 
     async def judge(
@@ -102,7 +132,7 @@ class Stack:
         """
         everybody = [*clients, fresh]
         rooms = sorted({names.canonical(client.room) for client in everybody})
-        sources = Sources(self.valkey.url, rooms, self.accepted, fresh.node.journals)
+        sources = Sources(self.valkey.url, rooms, self.accepted, fresh.node.journals, store=self.store)
         deadline = time.monotonic() + patience_seconds
         while True:
             await asyncio.gather(*(client.report(fresh=client is fresh) for client in everybody))

@@ -1,10 +1,13 @@
 """Workers that a test starts: `manage.py runpersistence` as a process, with environment and failpoints."""
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+
+import psutil
 
 from tests.support.processes import Process, free_port
 from yredis_project.servers import worker_command
@@ -35,6 +38,14 @@ class Worker(Process):
         self.env = {key: value for key, value in self.env.items() if key != "YREDIS_FAILPOINTS"}
         if failpoints:
             self.env = {**self.env, "YREDIS_FAILPOINTS": failpoints}
+
+    def wait_stopped(self, seconds: float = 20.0) -> None:
+        """Return when the process stands still (SIGSTOP)."""
+        deadline = time.monotonic() + seconds
+        while psutil.Process(self.pid).status() != psutil.STATUS_STOPPED:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"it did not stop:\n{self.log_tail()}")
+            time.sleep(0.02)
 
     def health(self) -> int:
         """Return what its probe answers: 200 or 503."""
