@@ -1,7 +1,8 @@
 """Named places where a test can make a process fail, by the environment variable YREDIS_FAILPOINTS.
 
 Its form is "name=action" with commas between: `kill` (SIGKILL to itself), `kill@3` (at the third time),
-`error` (an exception), `stop` (SIGSTOP to itself), `sleep:0.5` (seconds, blocking). Without the variable a failpoint costs one comparison.
+`error` (an exception), `stop` (SIGSTOP to itself), `sleep:0.5` (seconds, blocking).
+Without the variable a failpoint costs one comparison.
 """
 
 import os
