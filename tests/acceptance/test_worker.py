@@ -57,7 +57,7 @@ class TestRoundTrip:
             assert await writer.text() == expected
             await writer.insert(text)
             expected = await writer.text()
-            await stack.drained(name)
+            await stack.drained(name, by=writer)
             await writer.do("close")
             with stack.redis() as client:
                 assert not client.exists(KEYS.room(name))
@@ -77,7 +77,8 @@ class TestRoundTrip:
         await asyncio.gather(*(c.do("type", seed=seed + n, rate=10) for n, c in enumerate(clients)))
         await asyncio.sleep(4)
         typed = [await client.do("stopTyping") for client in clients]
-        await stack.drained(name)
+        await converge(clients)
+        await stack.drained(name, by=clients[0])
         fresh = await (await node.open("fresh", stack.urls[1], name)).synced()
         await converge([*clients, fresh])
         assert [(await client.info())["closes"] for client in clients] == [[]] * 4
@@ -99,6 +100,7 @@ class TestJoins:
         for _ in range(20):  # more than one page
             await writer.insert("x" * 300_000)
         await writer.insert("end")
+        await stack.accepted_from(writer)
         slow = stack.servers[1]
         slow.kill()
         slow.env = {**(slow.env or {}), "YREDIS_FAILPOINTS": f"{point}=sleep:4"}
@@ -142,7 +144,7 @@ class TestFences:
         await asyncio.sleep(1)
         assert stack.database.segments(name) == before
         await writer.insert(" again")
-        await stack.drained(name)
+        await stack.drained(name, by=writer)
         fresh = await (await node.open("fresh", stack.urls[1], name)).synced()
         assert await stack.judge([writer], fresh=fresh) == []
         assert stack.database.stale_writes(name) == []
@@ -169,7 +171,7 @@ class TestPoison:
                 append(client, each, encode(Entry(POISON)), milliseconds=round(debounce * 1000))
         await healthy.insert("hello")
         began = time.monotonic()
-        await stack.drained(name, seconds=2 * debounce)
+        await stack.drained(name, by=healthy, seconds=2 * debounce)
         note(f"a healthy room beside 60 poisoned ones was persisted after {time.monotonic() - began:.1f} s")
         await stack.drained(*poisoned, seconds=120)
         states = stack.database.ask("SELECT state, count(*) FROM yredis_rooms_room GROUP BY state ORDER BY state")
@@ -195,7 +197,7 @@ class TestDamage:
         for each in (name, other):
             writer = await (await node.open(each, stack.urls[0], each)).synced()
             await writer.insert("hello")
-            await stack.drained(each)
+            await stack.drained(each, by=writer)
             await writer.do("close")
         [good] = stack.database.segments(name)
         change = "UPDATE yredis_persistence_segment SET payload = ? WHERE id = ?"
@@ -208,7 +210,7 @@ class TestDamage:
             append(client, name, encode(Entry(b"\0\0")), milliseconds=0)
         sound = await (await node.open("sound", stack.urls[1], other)).synced()
         await sound.insert("other ")
-        await stack.drained(other)
+        await stack.drained(other, by=sound)
         assert stack.entries(name) == 1
         stack.database.ask(change, good.data, good.pk)
         await refused.wait(synced=True, text="hello", seconds=30)
@@ -232,10 +234,11 @@ class TestStoreAway:
         )
         writer = await (await node.open("writer", stack.urls[0], name)).synced()
         await writer.insert("before ")
-        await stack.drained(name)
+        await stack.drained(name, by=writer)
         s3.freeze()
         try:
             await writer.insert("meanwhile ")
+            await stack.accepted_from(writer)
             late = await node.open("late", stack.urls[1], name)
             await late.wait(closed=1013)
             await asyncio.sleep(3)
@@ -265,7 +268,7 @@ class TestSignals:
             assert await asyncio.to_thread(worker.popen.wait, 20) == 0
             worker.launch()
         await writer.do("stopTyping")
-        await stack.drained(name)
+        await stack.drained(name, by=writer)
         fresh = await (await node.open("fresh", stack.urls[1], name)).synced()
         await converge([writer, fresh])
         assert await stack.judge([writer], fresh=fresh, seed=seed) == []

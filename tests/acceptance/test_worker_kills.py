@@ -95,6 +95,7 @@ async def kill_loop(stack: Stack, node: NodeClients, seed: int, kills: int) -> N
         worker.kill()
         worker.fail_at("")
         worker.launch()
+    await asyncio.gather(*(stack.accepted_from(client, seconds=20) for client in clients))
     await stack.drained(*shared, seconds=60)
     note(f"worker kills: {dict(killer.kills)}, {sum(one['typed'] for one in typed)} tokens typed, seed {seed}")
     for name in shared:

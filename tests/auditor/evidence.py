@@ -115,14 +115,19 @@ def read_journal(path: Path, of: Any) -> None:
 
 def final(state: dict[str, Any]) -> Final:
     """Read what a client's report says."""
+    who = {key: state[key] for key in ("client", "connected", "fresh", "pending", "digest", "content")}
+    return Final(**who, coverage=coverage_of(state))
+
+
+def coverage_of(state: dict[str, Any]) -> Coverage:
+    """Return what a client holds, by the state that it tells."""
     coverage = Coverage()
     coverage.extend(
         {int(client): [(0, clock)] for client, clock in state["structs"].items()},
         {int(client): [(start, end) for start, end in spans] for client, spans in state["deletes"].items()},
     )
     coverage.normalise()
-    who = {key: state[key] for key in ("client", "connected", "fresh", "pending", "digest", "content")}
-    return Final(**who, coverage=coverage)
+    return coverage
 
 
 def rooms_in(client: "redis.Redis", prefix: str) -> set[str]:

@@ -13,6 +13,8 @@ from rooms import names
 from rooms.keys import Keys
 from tests.auditor import Finding, Sources, audit, gather
 from tests.auditor.__main__ import counts
+from tests.auditor.coverage import Coverage
+from tests.auditor.evidence import coverage_of
 from tests.support.clients import Client
 from tests.support.databases import Database, migrated
 from tests.support.notes import note
@@ -91,9 +93,22 @@ class Stack:
         worker.launch()
         return worker
 
-    async def drained(self, *rooms: str, seconds: float = 30.0) -> None:
-        """Return when the workers have moved all entries of rooms into the store."""
+    async def accepted_from(self, client: Client, *, seconds: float = 10.0) -> None:
+        """Return when a server has accepted all that a client has."""
         deadline = time.monotonic() + seconds
+        wanted, name = coverage_of(await client.state()), names.canonical(client.room)
+        while True:
+            found = await gather(Sources(self.valkey.url, [name], self.accepted, None))
+            if not (missing := Coverage.of(found[name].accepted).lacks(wanted)):
+                return
+            assert time.monotonic() < deadline, f"not accepted: {missing}"
+            await asyncio.sleep(0.05)
+
+    async def drained(self, *rooms: str, by: Client | None = None, seconds: float = 30.0) -> None:
+        """Return when the workers have moved all entries of rooms into the store, those of a client first of all."""
+        deadline = time.monotonic() + seconds
+        if by:
+            await self.accepted_from(by, seconds=seconds)
         while left := {name: number for name in rooms if (number := self.entries(names.canonical(name)))}:
             assert time.monotonic() < deadline, f"still in Redis: {left}\n" + "\n".join(
                 worker.log_tail(15) for worker in self.workers
