@@ -98,6 +98,12 @@ class Site:
         connection.close()
         return found
 
+    def change(self, query: str, *arguments: object) -> None:
+        """Change the database behind the site's back."""
+        with sqlite3.connect(self.database, timeout=10) as connection:
+            connection.execute(query, arguments)
+        connection.close()
+
     def segments(self, room: str) -> int:
         """Return the number of a room's segments."""
         ours = "room_id IN (SELECT id FROM yredis_rooms_room WHERE name = ?)"

@@ -19,12 +19,12 @@ from persistence.supervisor import Supervisor
 from rooms import names
 from rooms.entries import Entry, encode
 from rooms.errors import StoreUnavailable
-from rooms.keys import Keys
 from rooms.metrics import Count, counters
 from rooms.models import Room
 from rooms.redis_client import script
 from tests.integration.conftest import Configure, Serve
 from tests.integration.peers import READ, Peer, eventually, settled, text_update
+from tests.integration.persisting import KEYS, append, work_once
 from tests.support.valkey import Valkey
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,8 +34,6 @@ Once = Callable[..., Awaitable[int]]
 ROOM = "essay"
 POISON = bytes.fromhex("01010100020101748080808010013100")
 """It scans, a decoder takes it, and what is merged with it can't be decoded."""
-
-KEYS = Keys("yredis", 16)
 
 
 @pytest.fixture
@@ -57,10 +55,7 @@ async def services(serve: Serve, valkey: Valkey, configure: Configure) -> AsyncI
 def once(services: Services) -> Once:
     """Let a worker do what is due, by `await once()`; returns how many times it could not persist a room."""
 
-    async def work() -> int:
-        return await Supervisor(services, range(16), concurrency=2, health=Health()).run_once()
-
-    return work
+    return lambda: work_once(services)
 
 
 @pytest.fixture
@@ -71,12 +66,6 @@ async def working(services: Services) -> AsyncIterator[Supervisor]:
     yield supervisor
     supervisor.stop()
     await asyncio.wait_for(running, 30)
-
-
-def append(client: "redis.Redis", room: str, *payloads: bytes) -> None:
-    """Append entries as they are, whatever they hold."""
-    keys = (KEYS.room(room), KEYS.head(room), KEYS.due_of(room))
-    client.eval(script("append").source, 3, *keys, KEYS.bell(room), "epoch", 0, names.key_part(room), 65536, *payloads)
 
 
 def entry(text: str, number: int = 1) -> bytes:
