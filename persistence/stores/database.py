@@ -1,5 +1,8 @@
 """Segments with their bytes in the database."""
 
+from django.db.models import QuerySet
+
+from persistence.models import Segment
 from persistence.stores.place import Place
 from persistence.stores.port import SegmentStore
 
@@ -10,3 +13,7 @@ class DatabaseStore(SegmentStore):
     def keep(self, room: str, data: bytes) -> Place:
         """Return the bytes as a row's payload; they are written with the row."""
         return Place(payload=data)
+
+    def elsewhere(self) -> QuerySet[Segment]:
+        """Return the segments that have files."""
+        return Segment.objects.filter(payload__isnull=True)

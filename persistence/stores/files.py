@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import InMemoryStorage, Storage, storages
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from persistence.models import Segment
@@ -45,6 +46,10 @@ class FileStore(SegmentStore):
         location = self.storage.save(f"{self.root}/{name[:2]}/{name}.segment", ContentFile(data))
         _sync(self.storage, location)
         return Place(storage=self.alias, location=location)
+
+    def elsewhere(self) -> QuerySet[Segment]:
+        """Return the segments that are in the database, or in another storage."""
+        return Segment.objects.exclude(storage=self.alias)
 
     def unshared(self) -> str:
         """Return why other processes could not read it."""

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from django.core.files.storage import storages
 from django.db import connections, router
+from django.db.models import QuerySet
 
 from persistence import chain, pool
 from persistence.models import Segment
@@ -30,6 +31,10 @@ class SegmentStore(ABC):
         Raises:
             Exception: whatever the storage raises; some of the bytes may be there, for the sweep.
         """
+
+    @abstractmethod
+    def elsewhere(self) -> QuerySet[Segment]:
+        """Return the segments whose bytes are not in this store."""
 
     def forget(self, segments: Iterable[Segment]) -> None:
         """Remove the files of segments whose rows are gone, whichever store wrote them; the sweep finds what stays."""

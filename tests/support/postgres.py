@@ -60,7 +60,7 @@ class Server:
 class Postgres(Process, Server):
     """A server process with a folder of its own, outside pytest's: those let nobody but root in.
 
-    Each option is a setting of postgresql.conf. stop() or kill(), and start() after it, keep the data; remove() does not.
+    Each option is a setting of postgresql.conf. What stop() and kill() leave, start() takes up.
     """
 
     start_seconds = 60.0

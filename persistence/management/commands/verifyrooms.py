@@ -1,0 +1,79 @@
+"""`manage.py verifyrooms [room ...]`."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from persistence import verifying
+from persistence.verifying import UnknownRoom, Verified
+from rooms import names
+from rooms.backend import Backend
+from rooms.errors import NoSuchRoom, YRedisError
+
+LINE = "{:<32} {:>8} {:>12} {:>8}  {}"
+
+
+class Command(BaseCommand):
+    help = "Recompute rooms from Redis and the store; check hashes, chains, fences and orphaned files."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("room", nargs="*", help="only these rooms, and no orphaned files (default: all)")
+
+    def handle(self, *, room: list[str], **options: Any) -> None:
+        try:
+            findings = asyncio.run(self.verify(list(map(canonical, room))))
+        except UnknownRoom as error:
+            raise CommandError(f"There is no room {str(error)!r}.") from error
+        except YRedisError as error:
+            raise CommandError(f"Could not verify: {error}") from error
+        if findings:
+            raise CommandError(f"{findings} findings")
+        self.stdout.write("All is well.")
+
+    async def verify(self, rooms: list[str]) -> int:
+        """Print a line for each room, and under it what is wrong; return how many findings there are."""
+        backend = await Backend.open()
+        try:
+            found = 0
+            self.stdout.write(LINE.format("room", "segments", "bytes", "entries", "state"))
+            async for room in chosen(backend, rooms):
+                result = await verifying.verify(backend, room)
+                self.show(result)
+                found += len(result.findings)
+            return found if rooms else found + await self.orphans()
+        finally:
+            await backend.aclose()
+
+    def show(self, result: Verified) -> None:
+        """Print a room's lines."""
+        numbers = (result.segments, result.size_bytes, result.stream_entries)
+        self.stdout.write(LINE.format(result.room, *numbers, result.state or "not persisted"))
+        for finding in result.findings:
+            self.stdout.write(self.style.ERROR(f"  {finding}"))
+
+    async def orphans(self) -> int:
+        """Print files that belong to no segment; return how many there are."""
+        found = 0
+        async for location in verifying.orphans():
+            self.stdout.write(self.style.ERROR(f"orphaned file: {location}"))
+            found += 1
+        return found
+
+
+def canonical(room: str) -> str:
+    """Return a room's name in its canonical form; raise UnknownRoom if it can't name one."""
+    try:
+        return names.canonical(room)
+    except NoSuchRoom as error:
+        raise UnknownRoom(room) from error
+
+
+async def chosen(backend: Backend, rooms: list[str]) -> AsyncIterator[str]:
+    """Yield the rooms that were named, or else all."""
+    for room in rooms:
+        yield room
+    if not rooms:
+        async for room in verifying.all_rooms(backend):
+            yield room

@@ -1,0 +1,163 @@
+"""The contract of a store, kept by FileStore in a folder and in a bucket of a real S3 endpoint."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import environ
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+
+from persistence import pool
+from persistence.models import Segment
+from persistence.stores.files import FileStore
+from persistence.stores.port import SegmentStore
+from rooms.errors import StoreUnavailable
+from rooms.models import Room
+from tests.integration.store_contract import HELLO, MORE, Contract, compacted, persist, row_of, segments_of
+from tests.support.s3 import S3
+from yredis_project.env import segment_storage
+
+Hanging = Callable[[], contextlib.AbstractContextManager[None]]
+
+
+@pytest.fixture
+def store_class() -> type[SegmentStore]:
+    """The store under test."""
+    return FileStore
+
+
+@pytest.fixture
+def url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A database for the rows."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'db.sqlite3')}"
+
+
+@pytest.fixture
+def damage() -> Callable[[Segment, bytes], None]:
+    """Give a segment other bytes."""
+
+    def damaged(segment: Segment, data: bytes) -> None:
+        storages[segment.storage].delete(segment.location)
+        assert storages[segment.storage].save(segment.location, ContentFile(data)) == segment.location
+
+    return damaged
+
+
+class Files(Contract):
+    """What only stores with files do."""
+
+    async def test_a_missing_file_refuses_its_room(self, store: SegmentStore) -> None:
+        await persist(store, "essay", 1, HELLO)
+        [segment] = await segments_of("essay")
+        await pool.run(storages["segments"].delete, segment.location)
+        with pytest.raises(StoreUnavailable, match=f"segment {segment.pk} .* is missing"):
+            await store.load("essay")
+        assert (await row_of("essay")).state == Room.State.FAILING
+
+    async def test_files_without_a_row_are_swept_after_a_time_of_grace(self, store: SegmentStore) -> None:
+        await persist(store, "essay", 1, HELLO)
+        orphan = await pool.run(store.keep, "essay", b"never committed")
+        assert await store.sweep_orphans(3600) == 0
+        assert await pool.run(storages["segments"].exists, orphan.location)
+        time.sleep(1.1)  # S3 tells seconds
+        assert await store.sweep_orphans(0.01) == 1
+        assert not await pool.run(storages["segments"].exists, orphan.location)
+        assert await store.load("essay") is not None
+
+    async def test_a_compaction_removes_the_files_it_replaced(self, store: SegmentStore) -> None:
+        await persist(store, "essay", 1, HELLO)
+        [before] = await segments_of("essay")
+        assert await compacted(store, "essay", 1)
+        assert not await pool.run(storages["segments"].exists, before.location)
+
+    async def test_no_document_is_in_the_name_of_a_file(self, store: SegmentStore) -> None:
+        place = await pool.run(store.keep, "secret-plan", b"bytes")
+        assert "secret" not in place.location
+
+
+@pytest.mark.usefixtures("yredis")
+class TestFolder(Files):
+    """Django's FileSystemStorage."""
+
+    @pytest.fixture(autouse=True)
+    def segments(self, settings: Any, tmp_path: Path) -> None:
+        """Where the files are."""
+        settings.STORAGES = settings.STORAGES | {"segments": folder(tmp_path / "segments")}
+
+    @pytest.fixture
+    def hanging(self, monkeypatch: pytest.MonkeyPatch) -> Hanging:
+        """Let no file be opened or written in time, as a network file system does that went away."""
+        pytest.skip("a local folder does not hang")
+
+    async def test_a_full_disk_is_an_error_and_what_is_there_stays(
+        self, store: SegmentStore, settings: Any, tmp_path: Path
+    ) -> None:
+        await persist(store, "essay", 1, HELLO)
+        with small_disk(tmp_path / "small") as path:
+            settings.STORAGES = settings.STORAGES | {"segments": folder(path)}
+            with pytest.raises(StoreUnavailable, match="No space left"):
+                await pool.run(store.keep, "essay", bytes(2**20))
+        settings.STORAGES = settings.STORAGES | {"segments": folder(tmp_path / "segments")}
+        assert await store.load("essay") is not None
+
+
+@pytest.mark.usefixtures("yredis")
+class TestS3(Files):
+    """django-storages' S3Storage on SeaweedFS."""
+
+    @pytest.fixture(autouse=True)
+    def segments(self, settings: Any, s3: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """Where the objects are; the prefix is the test's own."""
+        for name, value in s3.site_env.items():
+            monkeypatch.setenv(name, value)
+        settings.STORAGES = settings.STORAGES | {"segments": segment_storage(environ.Env(), tmp_path)}
+        settings.YREDIS = settings.YREDIS | {"PREFIX": tmp_path.name}
+
+    @pytest.fixture
+    def hanging(self, s3: S3) -> Hanging:
+        """Freeze the endpoint."""
+
+        @contextlib.contextmanager
+        def frozen() -> Iterator[None]:
+            s3.freeze()
+            try:
+                yield
+            finally:
+                s3.thaw()
+
+        return frozen
+
+    async def test_a_bucket_that_is_not_there_is_no_empty_room(self, store: SegmentStore, settings: Any) -> None:
+        await persist(store, "essay", 1, HELLO)
+        options = settings.STORAGES["segments"]["OPTIONS"] | {"access_key": "wrong", "secret_key": "wrong"}
+        settings.STORAGES = settings.STORAGES | {"segments": settings.STORAGES["segments"] | {"OPTIONS": options}}
+        with pytest.raises(StoreUnavailable):
+            await store.load("essay")
+        with pytest.raises(StoreUnavailable):
+            await persist(store, "essay", 2, MORE)
+        assert (await row_of("essay")).damage == ""
+
+
+def folder(path: Path) -> dict[str, Any]:
+    """Return a storage's settings."""
+    return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(path)}}
+
+
+@contextlib.contextmanager
+def small_disk(path: Path) -> Iterator[Path]:
+    """Mount a disk of 256 KiB, where one may."""
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(path)]
+    if os.getuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("nothing may be mounted here")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
