@@ -91,15 +91,15 @@ class Pool:
         """Return the next job, or None when this thread is to end."""
         while True:
             try:
-                job = self._jobs.get(timeout=IDLE_SECONDS)
+                if job := self._jobs.get(timeout=IDLE_SECONDS):
+                    return job
+                asked = True
             except queue.Empty:
-                job = None
+                asked = False
             with self._lock:
-                if job is None:
-                    if not self._jobs.empty():
-                        continue  # submitted while we gave up waiting: nobody else may be there to do it
+                if asked or self._jobs.empty():  # else submitted just now, and nobody else may be there to do it
                     self._threads.discard(threading.current_thread())
-                return job
+                    return None
 
     def close(self, *, within_seconds: float) -> None:
         """End the threads that have nothing to do, and wait for them to close their connections."""

@@ -135,10 +135,10 @@ def rebuild(updates: Sequence[bytes]) -> bytes:
     """
     merged = squashed(tree_merge(updates))
     state_vector, document = built(merged)
-    result: bytes = merged if has_hole(merged) else merge_updates((document, get_update(merged, state_vector)))
+    result: bytes = merge_updates((document, get_update(merged, state_vector)))
     if built(result)[0] != state_vector:
         raise Undecodable("rebuild: the compacted document has another state vector")
-    return result
+    return merged if has_hole(merged) else result
 
 
 def has_hole(update: bytes) -> bool:

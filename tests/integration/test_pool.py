@@ -90,3 +90,10 @@ async def test_threads_end_when_it_is_closed() -> None:
     pool.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "yredis-store"]
     assert await pool.run(max, 1, 2) == 2
+
+
+async def test_closing_many_threads_takes_no_time() -> None:
+    await asyncio.gather(*(pool.run(time.sleep, 0.02) for _ in range(2)))
+    began = time.monotonic()
+    pool.close(within_seconds=10)
+    assert time.monotonic() - began < 5
