@@ -86,6 +86,7 @@ async def move_all(store: SegmentStore) -> AsyncIterator[Moved]:
             after = found[-1]
         if account.segments == before:
             break
+    account.errors = await pool.run(_still, store, failed)
     yield account
 
 
@@ -93,6 +94,11 @@ def _next(store: SegmentStore, after: int) -> list[int]:
     """Return the next few segments to be moved, as many as there are threads."""
     rows = store.elsewhere().filter(pk__gt=after).order_by("pk")
     return list(rows.values_list("pk", flat=True)[: conf().store_threads])
+
+
+def _still(store: SegmentStore, failed: dict[int, str]) -> list[str]:
+    """Return the errors of segments that are still elsewhere: others were compacted meanwhile."""
+    return [failed[pk] for pk in store.elsewhere().filter(pk__in=failed).order_by("pk").values_list("pk", flat=True)]
 
 
 def _count(account: Moved, failed: dict[int, str], pk: int, result: int | BaseException) -> None:

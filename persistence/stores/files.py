@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -73,9 +72,12 @@ class FileStore(SegmentStore):
         return [location for location in rowless if self._written_before(location, oldest)]
 
     def _written_before(self, location: str, moment: datetime) -> bool:
-        with suppress(FileNotFoundError):
+        try:
             return bool(self.storage.get_modified_time(location) < moment)
-        return False
+        except Exception:  # removed meanwhile, for which S3 has an error of its own
+            if self.storage.exists(location):
+                raise
+            return False
 
     def remove(self, locations: Iterable[str]) -> int:
         """Remove files; return how many."""

@@ -75,9 +75,11 @@ class Site:
             check=False,
         )
 
-    async def write(self, room: str, *updates: bytes, debounce_seconds: float = 0.001) -> list[EntryId]:
+    async def write(
+        self, room: str, *updates: bytes, debounce_seconds: float = 0.001, prefix: str = "yredis"
+    ) -> list[EntryId]:
         """Append updates to a room as a server does; it is due after `debounce_seconds`."""
-        conf = Conf(redis_url=self.valkey.url, debounce_seconds=debounce_seconds)
+        conf = Conf(redis_url=self.valkey.url, debounce_seconds=debounce_seconds, prefix=prefix)
         async with connected(conf) as redis:
             return [(await redis.lane.append_and_wait(room, Entry(update))).entry_id for update in updates]
 

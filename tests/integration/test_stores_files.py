@@ -67,7 +67,7 @@ class Files(Contract):
         assert await store.sweep_orphans(3600) == 0
         assert await pool.run(storages["segments"].exists, orphan.location)
         time.sleep(1.1)  # S3 tells seconds
-        assert await store.sweep_orphans(0.01) == 1
+        assert await store.sweep_orphans(0.01) >= 1  # those of other tests too
         assert not await pool.run(storages["segments"].exists, orphan.location)
         assert await store.load("essay") is not None
 
@@ -113,7 +113,7 @@ class TestS3(Files):
     """django-storages' S3Storage on SeaweedFS."""
 
     @pytest.fixture(autouse=True)
-    def segments(self, settings: Any, s3: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def segments(self, settings: Any, yredis: None, s3: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """Where the objects are; the prefix is the test's own."""
         for name, value in s3.site_env.items():
             monkeypatch.setenv(name, value)
