@@ -4,6 +4,7 @@
 #   make check                                    format, lint, types, migrations, settings
 #   make acceptance                               real clients, real servers, a browser, kills
 #   make soak-quiet                               what takes minutes by its nature
+#   make faults                                   the same kills of workers, ten times as many
 #   make bench                                    measurements
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ BUNDLE := yredis_project/static/build/edit.js
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DJANGO_SETTINGS_MODULE := yredis_project.settings
 
-.PHONY: demo test check acceptance soak-quiet bench front-end dev test-tools acceptance-tools clean
+.PHONY: demo test check acceptance soak-quiet faults bench front-end dev test-tools acceptance-tools clean
 
 demo: .venv/.installed $(BUNDLE)
 	@$(BIN)/python manage.py demo $(ARGS)
@@ -35,7 +36,10 @@ acceptance: dev front-end test-tools acceptance-tools
 soak-quiet: dev acceptance-tools
 	$(BIN)/python -m pytest tests/acceptance -m soak $(ARGS)
 
-bench: dev
+faults: dev front-end test-tools acceptance-tools
+	YREDIS_KILLS=200 $(BIN)/python -m pytest tests/acceptance/test_worker_kills.py $(ARGS)
+
+bench: dev test-tools
 	$(BIN)/python -m bench $(ARGS)
 
 front-end: $(BUNDLE)

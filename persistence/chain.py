@@ -48,12 +48,16 @@ def data(segment: Segment) -> bytes:
 
 def _from_storage(segment: Segment) -> bytes:
     try:
-        with storages[segment.storage].open(segment.location) as file:
-            return bytes(file.read())
+        storage = storages[segment.storage]
     except InvalidStorageError as error:
         raise StoreUnavailable(f"settings.STORAGES has no {segment.storage!r}, where {segment} is") from error
-    except FileNotFoundError as error:
-        raise Gone(f"{described(segment)} is missing") from error
+    try:
+        with storage.open(segment.location) as file:
+            return bytes(file.read())
+    except Exception as error:  # S3 has words of its own for a file that goes while it is opened
+        if isinstance(error, FileNotFoundError) or not storage.exists(segment.location):
+            raise Gone(f"{described(segment)} is missing") from error
+        raise
 
 
 def described(segment: Segment) -> str:

@@ -16,9 +16,10 @@ from rooms.conf import Conf
 
 BEGINNING = "YREDIS_"
 
-NO_SETTINGS = {f"{BEGINNING}{name}" for name in ("ACCEPT_LOG", "FAILPOINTS", "SEED", "TEST_STORE", "TRACES")} | {
-    f"{BEGINNING}S3_{name}" for name in ("BUCKET", "ENDPOINT_URL", "REGION")
-}
+NO_SETTINGS = {
+    f"{BEGINNING}{name}"
+    for name in ("ACCEPT_LOG", "FAILPOINTS", "KILLS", "SEED", "TEST_POSTGRES_URL", "TEST_STORE", "TRACES")
+} | {f"{BEGINNING}S3_{name}" for name in ("BUCKET", "ENDPOINT_URL", "REGION")}
 """Variables that tests and tools read."""
 
 
