@@ -21,7 +21,7 @@ demo: .venv/.installed $(BUNDLE)
 	@$(BIN)/python manage.py demo $(ARGS)
 
 test: dev front-end test-tools
-	$(BIN)/python -m pytest tests/unit tests/integration $(ARGS)
+	$(BIN)/python -m pytest -n 2 tests/unit tests/integration $(ARGS)
 
 check: dev
 	$(BIN)/ruff format --check .
@@ -33,8 +33,8 @@ check: dev
 acceptance: dev front-end test-tools acceptance-tools
 	$(BIN)/python -m pytest tests/acceptance $(ARGS)
 
-soak-quiet: dev acceptance-tools
-	$(BIN)/python -m pytest tests/acceptance -m soak $(ARGS)
+soak-quiet: dev front-end test-tools acceptance-tools
+	$(BIN)/python -m pytest tests/integration tests/acceptance -m soak $(ARGS)
 
 faults: dev front-end test-tools acceptance-tools
 	YREDIS_KILLS=200 $(BIN)/python -m pytest tests/acceptance/test_worker_kills.py $(ARGS)

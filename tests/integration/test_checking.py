@@ -93,6 +93,7 @@ class TestPoison:
         good, poison = await sift(compute, raw([A_LETTER, nested_arrays(40_000, client=6), A_LETTER, b"\0\1\6\1\0\1"]))
         assert ([i.milliseconds for i, _ in good], [each.entry_id.milliseconds for each in poison]) == ([1, 2, 3], [4])
 
+    @pytest.mark.soak  # it takes half a minute, and a machine that does nothing else
     async def test_too_slow_together_is_not_poison(self):
         children = Compute(processes=1, memory_bytes=2**31, timeout_seconds=0.25)
         many = [b"\1\1" + wire.var_uint(client) + b"\0\4\1\1t\1a\0" for client in range(1, 40_000)]
@@ -104,6 +105,7 @@ class TestPoison:
 
 
 class TestManyRooms:
+    @pytest.mark.soak  # a minute of children that die; with a worker, tests/acceptance has it
     async def test_60_poisoned_rooms_do_not_delay_a_healthy_one(self, compute):
         rooms = {f"poisoned-{number}": raw([A_LETTER, KILLER]) for number in range(60)}
         rooms["healthy"] = raw([A_LETTER] * 20)
