@@ -40,6 +40,7 @@ class Receiver:
     body: bytes = b"thanks"
     requests: list[Received] = field(default_factory=list)
     port: int = 0
+    _serving: "set[asyncio.Task[None]]" = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -52,9 +53,12 @@ class Receiver:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Close all."""
+        """Close all, also connections that a client keeps for its next request."""
         self._server.close()
-        self._server.close_clients() if hasattr(self._server, "close_clients") else None
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+        await asyncio.sleep(0)  # a transport closes one turn later
 
     async def has(self, number: int, *, within_seconds: float = 10.0) -> list[Received]:
         """Return the requests when there are so many."""
@@ -64,6 +68,16 @@ class Receiver:
         return self.requests
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._serving.add(task)
+        try:
+            await self._answer_all(reader, writer)
+        finally:
+            self._serving.discard(task)
+            writer.transport.abort()
+
+    async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             while True:
                 request = await _read(reader)
@@ -75,7 +89,6 @@ class Receiver:
                 length = b"Content-Length: %d\r\n" % len(self.body)
                 writer.write(b"HTTP/1.1 %d Whatever\r\n%s%s\r\n%s" % (status, self.head, length, self.body))
                 await writer.drain()
-        writer.close()
 
 
 async def _read(reader: asyncio.StreamReader) -> Received:
