@@ -64,10 +64,11 @@ class Compactor:
         data = await calmly(outcome.delta_bytes, framing.pack, compacted.entries)
         place = await pool.run(store.keep, claim.room, data)
         snapshot = Snapshot(claim, [one.pk for one in segments], data, place, compacted)
-        if await pool.run(replace, snapshot):
-            await pool.run(store.forget, segments)
-        else:
+        gone = await pool.run(replace, snapshot)
+        if gone is None:
             self._leases.lose(claim, where="compacting")
+        else:
+            await pool.run(store.forget, gone)
         return sum(one.byte_size for one in segments), len(data)
 
     def _log(self, room: str, before: int, after: int, seconds: float) -> None:

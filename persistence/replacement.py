@@ -26,9 +26,10 @@ class Snapshot:
     compacted: Compacted
 
 
-def replace(snapshot: Snapshot) -> bool:
-    """Put a snapshot in the place of a chain; return False, and change nothing, if the claim's fence is not the room's.
+def replace(snapshot: Snapshot) -> list[Segment] | None:
+    """Put a snapshot in the place of a chain; return None, and change nothing, if the claim's fence is not the room's.
 
+    Returns the segments that are gone, as they were in the end: a move may have given their bytes another place.
     Blocks, and runs in the pool. May be repeated: then the chain is another one, and it raises.
 
     Raises:
@@ -41,14 +42,15 @@ def replace(snapshot: Snapshot) -> bool:
     with transaction.atomic():
         row = Room.objects.select_for_update().get(name=room)
         if row.fence != snapshot.claim.fence:
-            return False
+            return None
         chain = Segment.objects.filter(room=row, pk__in=snapshot.replaced).order_by("pk").defer("payload")
-        new = _segment(row, list(chain), snapshot)
+        gone = list(chain.select_for_update())
+        new = _segment(row, gone, snapshot)
         chain.delete()
         new.save(force_insert=True)
         quarantine([(row.pk, snapshot.compacted.poison)])
         _update(row, snapshot)
-    return True
+    return gone
 
 
 def _segment(row: Room, chain: Sequence[Segment], snapshot: Snapshot) -> Segment:

@@ -17,7 +17,6 @@ from persistence.models import Quarantined, Segment
 from persistence.stores.database import DatabaseStore
 from persistence.stores.files import FileStore
 from persistence.stores.port import SegmentStore
-from rooms import names
 from rooms.backend import Backend
 from rooms.bells import Head
 from rooms.conf import conf
@@ -63,7 +62,7 @@ async def all_rooms(backend: Backend) -> AsyncIterator[str]:
             yield room
         after = found[-1]
     async for keys in backend.client.scan(backend.keys.all_rooms, kind="stream", page=PAGE):
-        for room in {names.from_key_part(backend.keys.shard_and_member(key)[1]) for key in keys} - known:
+        for room in set(filter(None, map(backend.keys.room_of, keys))) - known:
             known.add(room)
             if not await pool.run(_has_row, room):
                 yield room

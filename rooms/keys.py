@@ -70,10 +70,10 @@ class Keys:
         """Pattern of the keys of all streams."""
         return f"{self.prefix}:{{*}}:room:*"
 
-    def shard_and_member(self, key: str) -> tuple[int, str]:
-        """Return the shard of a stream's key, and the key part of its room."""
-        shard, _, member = key.removeprefix(f"{self.prefix}:{{").partition("}:room:")
-        return int(shard), member
+    def room_of(self, key: str) -> str | None:
+        """Return the room whose stream a key is; None if a server would never make it."""
+        room = names.from_key_part(key.rpartition(":")[2])
+        return room if self.room(room) == key else None
 
     @property
     def servers(self) -> str:

@@ -5,6 +5,7 @@ that is not renewed runs out; the fence that came with it then tells whoever is 
 """
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from rooms.entries import EntryId
 from rooms.errors import RedisUnavailable
 from rooms.keys import Keys
 from rooms.redis_client import Call, RedisClient, script
+
+logger = logging.getLogger(__name__)
 
 SWEEP_PAGE = 500
 """Keys that one step of a sweep looks at."""
@@ -49,6 +52,7 @@ class Queue:
         self._keys = keys
         self._lease = milliseconds(conf.lease_seconds)
         self._waits = (milliseconds(conf.debounce_seconds), milliseconds(conf.max_delay_seconds))
+        self._silent = set[int]()  # shards that gave no answer the last time
 
     async def claim(self, shards: Sequence[int], limit: int) -> list[list[Claim]]:
         """Return up to `limit` rooms of each shard that are due, in one round trip.
@@ -63,11 +67,33 @@ class Queue:
         errors = [answer for answer in answers if isinstance(answer, RedisUnavailable)]
         if errors and len(errors) == len(calls):
             raise errors[0]
-        return [_claims(shard, answer) for shard, answer in zip(shards, answers, strict=True)]
+        return [self._claims(shard, answer) for shard, answer in zip(shards, answers, strict=True)]
 
     def _claim(self, shard: int, limit: int) -> Call:
         keys = (self._keys.due(shard), self._keys.leases(shard), self._keys.fence(shard))
         return Call(script("claim"), keys, (limit, self._lease, *self._waits, self._keys.room_prefix(shard)))
+
+    def _claims(self, shard: int, answer: Any) -> list[Claim]:
+        if isinstance(answer, RedisUnavailable):
+            if shard not in self._silent:
+                extra = {"action": "shard_not_claimed", "shard": shard, "reason": str(answer)}
+                logger.warning("No room of shard %d can be persisted: %s", shard, answer, extra=extra)
+            self._silent.add(shard)
+            return []
+        self._silent.discard(shard)
+        return [
+            Claim(room, fence, shard, failed)
+            for member, fence, failed in answer
+            if (room := self._room(shard, member.decode(errors="replace"))) is not None
+        ]
+
+    def _room(self, shard: int, member: str) -> str | None:
+        """Return the room of a task; a task that no server makes waits for its lease, and is not ours to delete."""
+        room = self._keys.room_of(self._keys.room_prefix(shard) + member)
+        if room is None:
+            extra = {"action": "foreign_task", "shard": shard, "member": member}
+            logger.error("Shard %d has a task that names no room: %r", shard, member, extra=extra)
+        return room
 
     async def renew(self, claims: Iterable[Claim]) -> set[Claim]:
         """Let leases begin anew; return those that are another worker's by now.
@@ -133,24 +159,26 @@ class Queue:
     async def sweep(self, *, pause_seconds: float = 0.0) -> int:
         """Make a task for every room that has entries and none; return how many there were.
 
-        It goes through all keys of Redis, in small steps with a pause after each.
+        It goes through all keys of Redis, in small steps with a pause after each. A shard that refuses does not keep
+        it from the others.
 
         Raises:
-            RedisUnavailable: no answer; some rooms may have been found.
+            RedisUnavailable: no answer, or not from all shards; some rooms may have been found.
         """
-        found = 0
+        found, error = 0, None
         async for keys in self._client.scan(self._keys.all_rooms, kind="stream", page=SWEEP_PAGE):
-            by_shard = defaultdict[int, list[str]](list)
-            for key in keys:
-                shard, member = self._keys.shard_and_member(key)
-                by_shard[shard].append(member)
-            for shard, members in by_shard.items():
-                found += int(await self._client.run(Call(script("heal"), (self._keys.due(shard),), members)))
+            for answer in await self._heal(room for key in keys if (room := self._keys.room_of(key)) is not None):
+                if isinstance(answer, RedisUnavailable):
+                    error = answer
+                else:
+                    found += answer
             await asyncio.sleep(pause_seconds)
+        if error:
+            raise error
         return found
 
-
-def _claims(shard: int, answer: Any) -> list[Claim]:
-    if isinstance(answer, RedisUnavailable):
-        return []
-    return [Claim(names.from_key_part(member.decode()), fence, shard, failed) for member, fence, failed in answer]
+    async def _heal(self, rooms: Iterable[str]) -> list[Any]:
+        by_due = defaultdict[str, list[str]](list)
+        for room in rooms:
+            by_due[self._keys.due_of(room)].append(names.key_part(room))
+        return await self._client.run_together([Call(script("heal"), (due,), ours) for due, ours in by_due.items()])

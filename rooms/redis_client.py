@@ -229,7 +229,7 @@ class RedisClient:
                 async with self._in_use():
                     options = ("MATCH", match, "COUNT", page, "TYPE", kind)
                     cursor, keys = await node.execute_command("SCAN", cursor or 0, *options)
-                yield [key.decode() for key in keys]
+                yield [key.decode(errors="replace") for key in keys]
 
     def address_of(self, key: str) -> Address:
         """Return the node that serves a key now; the one server there is, unless this is a cluster."""

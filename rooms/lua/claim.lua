@@ -22,14 +22,20 @@ local function ready_at(stream)
   return math.min(last_at + debounce, first_at + max_delay)
 end
 
+-- Failures and expiry of a member's lease; one that can't be read was never ours, and counts as none.
+local function lease_of(member)
+  local failures, expiry = string.match(redis.call('HGET', leases, member) or '', '^%d+ (%d+) (%d+)$')
+  return failures or '0', tonumber(expiry or '0')
+end
+
 local claimed = {}
 local candidates = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, 4 * most + 100)
 for _, member in ipairs(candidates) do
   if #claimed == most then break end
-  local failures, expiry = string.match(redis.call('HGET', leases, member) or '0 0 0', '^%d+ (%d+) (%d+)$')
+  local failures, expiry = lease_of(member)
   local ready = ready_at(ARGV[5] .. member)
-  if tonumber(expiry) > now then
-    redis.call('ZADD', due, expiry, member)
+  if expiry > now then
+    redis.call('ZADD', due, string.format('%.0f', expiry), member)
   elseif not ready then
     redis.call('ZREM', due, member)
     redis.call('HDEL', leases, member)

@@ -12,8 +12,8 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
 local function parts(id)
-  local milliseconds, sequence = string.match(id, '^(%d+)-(%d+)$')
-  return tonumber(milliseconds), tonumber(sequence)
+  local milliseconds, sequence = string.match(id or '', '^(%d+)-(%d+)$')
+  return tonumber(milliseconds or '0'), tonumber(sequence or '0')
 end
 
 -- Of another epoch or generation, these are not the entries that were read: they are persisted first.
@@ -21,7 +21,7 @@ local head = redis.call('HMGET', head_key, 'epoch', 'generation', 'floor')
 local same = (head[1] or '') == ARGV[4] and (head[2] or '0') == ARGV[5]
 if same then
   local milliseconds, sequence = parts(upto)
-  local floor_milliseconds, floor_sequence = parts(head[3] or '0-0')
+  local floor_milliseconds, floor_sequence = parts(head[3])
   local above = milliseconds > floor_milliseconds or milliseconds == floor_milliseconds and sequence > floor_sequence
   if above and head[1] then redis.call('HSET', head_key, 'floor', upto) end
   redis.call('XTRIM', stream, 'MINID', '=', string.format('%.0f-%.0f', milliseconds, sequence + 1))

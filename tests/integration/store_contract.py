@@ -57,11 +57,11 @@ async def compacted(store: SegmentStore, room: str, fence: int, *, wait: float =
     place = await pool.run(store.keep, room, data)
     result = Compacted(entries, gap=False, verbatim=False)
     ids = [segment.pk for segment in segments]
-    replaced = await pool.run(replace, Snapshot(Claim(room, fence, 0), ids, data, place, result))
+    gone = await pool.run(replace, Snapshot(Claim(room, fence, 0), ids, data, place, result))
     await asyncio.sleep(wait)
-    if replaced:
-        await pool.run(store.forget, segments)
-    return replaced
+    if gone:
+        await pool.run(store.forget, gone)
+    return bool(gone)
 
 
 def at(place: Place, data: bytes) -> Segment:

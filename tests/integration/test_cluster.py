@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from persistence.services import connected as services_of_a_worker
 from rooms.backend import Backend
 from rooms.entries import Entry
 from rooms.hub import Hub
-from tests.integration.conftest import Configure
+from tests.integration.conftest import Configure, connected
 from tests.integration.peers import Peer, agree, eventually, settled
+from tests.integration.persisting import KEYS, work_once
+from tests.integration.test_queue import Site
 from tests.support.processes import free_port
 from tests.support.valkey import Valkey
 
@@ -120,3 +123,88 @@ async def test_a_room_left_and_entered_again_at_once_is_heard(hubs: tuple[Hub, H
     there.add("a")
     await eventually(lambda: str(again.text) == "a")
     assert witness.code is None
+
+
+class TestQueue:
+    """Workers on a cluster."""
+
+    @pytest.fixture
+    async def site(self, cluster: Valkey, configure: Configure) -> AsyncIterator[Site]:
+        """A queue in which every room is due as soon as it is written to."""
+        settings = configure(cluster, DEBOUNCE_SECONDS=0, MAX_DELAY_SECONDS=60, LEASE_SECONDS=30)
+        async with connected(settings) as found:
+            yield Site(found)
+
+    async def test_rooms_of_all_shards_are_claimed_in_one_round_trip(self, site: Site) -> None:
+        for name in NAMES:
+            await site.write(name)
+        claims = await site.claimed()
+        assert {claim.room for claim in claims} == set(NAMES)
+        assert len({claim.shard for claim in claims}) > 5
+        assert await site.queue.renew(claims) == set()
+        assert await site.claimed() == []
+
+    async def test_what_is_persisted_is_trimmed_and_what_is_not_comes_again(self, site: Site, cluster: Valkey) -> None:
+        for name in NAMES:
+            await site.write(name)
+        claims = {claim.room: claim for claim in await site.claimed()}
+        for name in NAMES[1:]:
+            assert await site.persisted(claims[name])
+        assert await site.queue.release(claims[NAMES[0]])
+        with cluster.client() as client:
+            assert client.exists(site.keys.room(NAMES[0]))
+            assert not any(client.exists(site.keys.room(name)) for name in NAMES[1:])
+        assert [claim.room for claim in await site.claimed()] == [NAMES[0]]
+
+    async def test_a_sweep_finds_entries_without_a_task_on_every_node(self, site: Site, cluster: Valkey) -> None:
+        for name in NAMES:
+            await site.write(name)
+        with cluster.client() as client:
+            for shard in range(16):
+                client.delete(site.keys.due(shard))
+        assert await site.claimed() == []
+        assert await site.queue.sweep() == len(NAMES)
+        assert {claim.room for claim in await site.claimed()} == set(NAMES)
+
+    async def test_after_a_loss_the_fence_is_raised_and_one_worker_sweeps(self, site: Site) -> None:
+        room = NAMES[0]
+        await site.write(room)
+        [claim] = await site.claimed()
+        await site.queue.raise_fence(claim.shard, 1000)
+        await site.queue.release(claim)
+        assert [again.fence for again in await site.claimed()] == [1001]
+        assert [await site.queue.is_my_turn_to_sweep(60) for _ in range(2)] == [True, False]
+
+
+@contextlib.asynccontextmanager
+async def server() -> AsyncIterator[Hub]:
+    """A server of now."""
+    backend = await Backend.open()
+    hub = Hub(backend)
+    try:
+        yield hub
+    finally:
+        await hub.aclose()
+        await backend.aclose()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_worker_persists_and_a_server_reads_it_from_the_store(
+    seat: Seated, cluster: Valkey, configure: Configure
+) -> None:
+    configure(cluster, STORE="persistence.stores.database.DatabaseStore", DEBOUNCE_SECONDS=0)
+    async with server() as hub:
+        for name in NAMES:
+            writer = await seat(hub, name)
+            writer.add("a")
+            await settled(writer)
+            await writer.leave()
+    async with services_of_a_worker() as services:
+        assert await work_once(services) == 0
+    with cluster.client() as client:
+        assert not any(client.exists(KEYS.room(name)) for name in NAMES)
+    async with server() as late:
+        for name in NAMES:
+            reader = await seat(late, name)
+            await eventually(lambda reader=reader: str(reader.text) == "a")
+            await reader.leave()

@@ -170,6 +170,11 @@ class TestReplacement:
         room = row()
         assert (room.snapshot_bytes, room.delta_bytes, room.delta_count) == (segment.byte_size, 0, 0)
 
+    def test_what_is_gone_is_told_with_the_place_that_a_move_gave_it_meanwhile(self) -> None:
+        prepared = snapshot(3, b"abc")
+        Segment.objects.filter(pk=prepared.replaced[0]).update(payload=None, storage="yredis", location="moved")
+        assert [one.location for one in replace(prepared)] == ["moved", "", ""]
+
     @pytest.mark.parametrize("fence", [2, 4])
     def test_under_another_fence_nothing_is_replaced(self, fence: int) -> None:
         assert not replace(snapshot(fence, b"abc"))
