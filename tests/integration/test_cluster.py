@@ -205,6 +205,6 @@ async def test_a_worker_persists_and_a_server_reads_it_from_the_store(
         assert not any(client.exists(KEYS.room(name)) for name in NAMES)
     async with server() as late:
         for name in NAMES:
-            reader = await seat(late, name)
-            await eventually(lambda reader=reader: str(reader.text) == "a")
+            reader = await (await seat(late, name)).sync()
+            assert str(reader.text) == "a"
             await reader.leave()
