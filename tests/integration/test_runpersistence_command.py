@@ -57,6 +57,19 @@ class TestPersisting:
         assert "2 entries" in line
         assert re.search(r"lag \d+\.\d s", line)
 
+    async def test_its_log_is_seen_where_the_settings_say_nothing_of_it(self, site: Site, tmp_path: Path) -> None:
+        """As on a site that `startproject` made."""
+        settings = "from yredis_project.settings import *\n\ndel LOGGING\n"
+        (tmp_path / "bare_settings.py").write_text(settings)
+        path = f"{tmp_path}:{Path(__file__).parents[2]}"
+        await site.write("essay", typed("hello"))
+        env = {"DJANGO_SETTINGS_MODULE": "bare_settings", "PYTHONPATH": path}
+        said = site.manage("runpersistence", "--once", env=env).stderr
+        assert "INFO persistence.works Persisted room essay in " in said
+        assert "INFO rooms.redis_client Connected to Redis" in said
+        await site.write("essay", typed("again"))
+        assert site.manage("runpersistence", "--once", "--verbosity", "0", env=env).stderr == ""
+
     async def test_two_workers_share_the_rooms(self, site: Site) -> None:
         site.worker()
         site.worker()

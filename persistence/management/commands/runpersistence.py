@@ -14,6 +14,21 @@ from rooms.errors import LayoutMismatch, RedisUnavailable
 LEVELS = {0: logging.WARNING, 2: logging.DEBUG, 3: logging.DEBUG}
 """By --verbosity; 1 leaves the level to settings.LOGGING."""
 
+LOGGERS = ("persistence", "rooms")
+
+
+def speak(verbosity: int) -> None:
+    """Let the log be seen: on stderr where settings.LOGGING has no handler for it, as in a project that is new."""
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        if not logger.hasHandlers():
+            handler = logging.StreamHandler()
+            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+            logger.addHandler(handler)
+            logger.setLevel(logging.INFO)
+        if verbosity in LEVELS:
+            logger.setLevel(LEVELS[verbosity])
+
 
 class Command(BaseCommand):
     help = "Move rooms from Redis into the store, until SIGTERM or Ctrl-C. Any number of these may run."
@@ -31,8 +46,7 @@ class Command(BaseCommand):
         parser.add_argument("--health-port", type=int, metavar="N", help="answers HTTP: 200 while all is well, or 503")
 
     def handle(self, *, verbosity: int, shards: str, concurrency: int, once: bool, **options: Any) -> None:
-        if verbosity in LEVELS:
-            logging.getLogger("persistence").setLevel(LEVELS[verbosity])
+        speak(verbosity)
         health_file, health_port = options["health_file"], options["health_port"]
         try:
             require()
