@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.clients import NodeClients, converge
+from tests.support.databases import Database
 from tests.support.notes import note
 from tests.support.s3 import S3
 from tests.support.servers import Asgi
@@ -32,6 +33,7 @@ async def test_from_the_database_to_s3_and_back_under_load(
     shared = [room(f"moved{number}") for number in range(3)]
     stack = Stack(tmp_path / "stack", asgi, workers=2, env={**QUICK, **s3.site_env, "YREDIS_COMPACT_DELTAS": "10"})
     stack.workers[1].env = {**stack.env, "YREDIS_STORE": "persistence.stores.files.FileStore"}
+    stack.database = Database(stack.database.url, s3.read)
     with stack:
         clients = [await node.open(f"{name}-{n}", stack.urls[n % 2], name) for name in shared for n in range(WRITERS)]
         await asyncio.gather(*(client.synced() for client in clients))
@@ -51,7 +53,8 @@ async def test_from_the_database_to_s3_and_back_under_load(
         for name in shared:
             ours = [client for client in clients if client.room == name]
             fresh = await (await node.open(f"fresh-{name}", stack.urls[0], name)).synced()
-            text = await converge([*ours, fresh])
+            await converge([*ours, fresh])
+            text = await fresh.text()
             kept = [token for one, by in zip(typed, clients, strict=True) if by in ours for token in one["kept"]]
             assert [token for token in kept if token not in text] == []
             assert await stack.judge(ours, fresh=fresh, seed=seed) == []

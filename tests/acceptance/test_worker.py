@@ -35,10 +35,7 @@ def stored_stack(
     if request.param == "s3":
         s3: S3 = request.getfixturevalue("s3")
         env |= {**s3.site_env, "YREDIS_STORE": "persistence.stores.files.FileStore"}
-
-        def file(location: str) -> bytes:
-            return bytes(s3.client().get_object(Bucket=s3.bucket, Key=location)["Body"].read())
-
+        file = s3.read
     stack = Stack(tmp_path / "stack", asgi, workers=1, database=database, env=env)
     stack.database = Database(stack.database.url, file)
     with stack:

@@ -92,6 +92,10 @@ class S3(Process):
         keys = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
         return boto3.client("s3", endpoint_url=self.url, region_name=REGION, config=IMPATIENT, **keys)
 
+    def read(self, location: str) -> bytes:
+        """Return the bytes of one object."""
+        return bytes(self.client().get_object(Bucket=self.bucket, Key=location)["Body"].read())
+
     def objects(self) -> list[str]:
         """Return the keys of all objects in the bucket."""
         pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
