@@ -208,10 +208,20 @@ class TestPausing:
         monkeypatch.setattr(consumers, "writer_for", make)
         return made
 
-    async def test_until_it_is_seated(self, application: Any, writers: list[PausedWriter]) -> None:
+    async def test_until_it_is_seated(
+        self, application: Any, writers: list[PausedWriter], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decided = asyncio.Event()
+
+        async def slow(scope: Any, room: str) -> grants.Grant:
+            await decided.wait()
+            return grants.Grant(room=room, access=grants.Access.WRITE)
+
+        monkeypatch.setattr(grants, "import_string", lambda path: slow)
         socket = Socket(application, ROOM)
         await eventually(lambda: writers)
         assert writers[0].paused
+        decided.set()
         await socket.open()
         await eventually(lambda: not writers[0].paused)
         await socket.end()

@@ -66,18 +66,18 @@ async def test_what_hangs_is_given_up_and_others_go_on() -> None:
         release.set()
 
 
-async def test_what_never_began_is_dropped() -> None:
+async def test_what_never_began_is_dropped(settings: Any) -> None:
+    settings.YREDIS = {"STORE_THREADS": 2, "STORE_TIMEOUT_SECONDS": 60}  # nothing is given up while this goes on
     release, began = threading.Event(), threading.Event()
     try:
         hanging = [asyncio.create_task(pool.run(release.wait)) for _ in range(2)]
-        await asyncio.sleep(0.05)
         late = asyncio.create_task(pool.run(began.set))
         await asyncio.sleep(0.05)
         late.cancel()
-        await asyncio.gather(*hanging, late, return_exceptions=True)
+        await asyncio.gather(late, return_exceptions=True)
     finally:
         release.set()
-    await pool.run(max, 1, 2)
+    await asyncio.gather(*hanging, pool.run(max, 1, 2))
     assert not began.is_set()
 
 
