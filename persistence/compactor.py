@@ -5,12 +5,13 @@ import logging
 import time
 from collections import OrderedDict
 
-from persistence import chain, framing, pool
+from persistence import chain, framing
 from persistence.commit import Outcome
 from persistence.compaction import Compacted, compact, is_due
 from persistence.leases import Leases
 from persistence.replacement import Snapshot, replace
 from persistence.services import Services
+from rooms import pool
 from rooms.calmly import calmly
 from rooms.errors import RedisUnavailable, YRedisError
 from rooms.failpoints import failpoint

@@ -4,8 +4,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from persistence import commit, pool
+from persistence import commit
 from persistence.works import Work
+from rooms import pool
 from rooms.errors import StoreUnavailable, YRedisError
 from rooms.level import level_of
 from rooms.metrics import Count, count

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from persistence import pool
 from persistence.signals import room_changed, room_persisted
+from rooms import pool
 from rooms.errors import StoreUnavailable
 from rooms.metrics import Count, count
 from rooms.models import Room

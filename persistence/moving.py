@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from django.db.models import Count, QuerySet, Sum
 from django.utils.module_loading import import_string
 
-from persistence import chain, pool
+from persistence import chain
 from persistence.models import Segment
 from persistence.stores.place import Place
 from persistence.stores.port import SegmentStore
+from rooms import pool
 from rooms.conf import conf
 from rooms.errors import StoreUnavailable
 from rooms.models import Room

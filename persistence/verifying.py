@@ -11,12 +11,13 @@ from itertools import pairwise
 
 from django.core.files.storage import InvalidStorageError
 
-from persistence import chain, pool
+from persistence import chain
 from persistence.compaction import compact
 from persistence.models import Quarantined, Segment
 from persistence.stores.database import DatabaseStore
 from persistence.stores.files import FileStore
 from persistence.stores.port import SegmentStore
+from rooms import pool
 from rooms.backend import Backend
 from rooms.bells import Head
 from rooms.conf import conf

@@ -12,11 +12,11 @@ from contextlib import suppress
 
 import httpx
 
-from persistence import outbox, pool
+from persistence import outbox
 from persistence.backoff import delay_seconds
 from persistence.outbox import Parcel
 from persistence.webhook_request import Address, Content, form, signature
-from rooms import merge
+from rooms import merge, pool
 from rooms.calmly import calmly
 from rooms.compute import Compute
 from rooms.compute_operations import Verdict

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from persistence import hooks, pool
+from persistence import hooks
 from persistence.backoff import delay_seconds
 from persistence.bunches import Bunches
 from persistence.checking import sift_many
@@ -20,6 +20,7 @@ from persistence.lanes import Lanes
 from persistence.leases import Leases
 from persistence.services import Services
 from persistence.works import Work, delta_of
+from rooms import pool
 from rooms.compute import Compute
 from rooms.errors import RedisUnavailable, StoreUnavailable
 from rooms.failpoints import failpoint

@@ -10,9 +10,10 @@ from django.core.files.storage import storages
 from django.db import connections, router
 from django.db.models import QuerySet
 
-from persistence import chain, pool
+from persistence import chain
 from persistence.models import Segment
 from persistence.stores.place import Place
+from rooms import pool
 from rooms.store import Chain
 
 logger = logging.getLogger(__name__)

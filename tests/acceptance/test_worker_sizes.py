@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from persistence.models import Segment
-from persistence.pool import run as in_pool
 from persistence.services import Services, connected
 from persistence.stores.database import DatabaseStore
 from persistence.stores.place import Place
 from rooms.documents import Documents
 from rooms.entries import Entry, encode
+from rooms.pool import run as in_pool
 from tests.acceptance.test_traces import generated_keystrokes
 from tests.corpus import yjs
 from tests.integration.conftest import Configure

@@ -11,7 +11,7 @@ import environ
 import pytest
 from django.db import connections
 
-from persistence import pool
+from rooms import pool
 from tests.support import postgres as postgresql
 from tests.support.s3 import S3
 from tests.support.servers import environment

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from persistence import chain, framing, pool
+from persistence import chain, framing
 from persistence.commit import Delta, Outcome, commit
 from persistence.compaction import Compacted
 from persistence.models import Segment
@@ -17,6 +17,7 @@ from persistence.stores.database import DatabaseStore
 from persistence.stores.files import FileStore
 from persistence.stores.place import Place
 from persistence.stores.port import SegmentStore
+from rooms import pool
 from rooms.entries import Entry, EntryId
 from rooms.errors import StoreUnavailable
 from rooms.models import Room

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from persistence import commit, framing, pool
+from persistence import commit, framing
 from persistence.commit import Delta, Outcome, Poison
 from persistence.compaction import Compacted
 from persistence.models import Delivery, Quarantined, Segment
 from persistence.replacement import Snapshot, replace
 from persistence.stores.database import DatabaseStore
 from persistence.stores.place import Place
+from rooms import pool
 from rooms.entries import Entry, EntryId
 from rooms.errors import StoreUnavailable
 from rooms.models import Room

@@ -8,12 +8,12 @@ import pytest
 import redis
 
 from persistence.models import Quarantined, Segment
-from persistence.pool import run as in_pool
 from persistence.services import Services, connected
 from rooms.documents import Documents
 from rooms.entries import Entry, encode
 from rooms.errors import MalformedFrame
 from rooms.models import Room
+from rooms.pool import run as in_pool
 from rooms.scan import scan
 from tests.corpus import yjs
 from tests.corpus.histories import histories

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from persistence import pool
+from rooms import pool
 from rooms.errors import StoreUnavailable, Undecodable
 
 

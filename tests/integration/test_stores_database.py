@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from persistence import pool
 from persistence.models import Segment
 from persistence.stores.database import DatabaseStore
 from persistence.stores.port import SegmentStore
+from rooms import pool
 from rooms.errors import StoreUnavailable
 from tests.integration import services
 from tests.integration.store_contract import HELLO, MORE, Contract, StoreContract, persist

@@ -14,10 +14,10 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
-from persistence import pool
 from persistence.models import Segment
 from persistence.stores.files import FileStore
 from persistence.stores.port import SegmentStore
+from rooms import pool
 from rooms.errors import StoreUnavailable
 from rooms.models import Room
 from tests.integration.store_contract import HELLO, MORE, Contract, compacted, persist, row_of, segments_of

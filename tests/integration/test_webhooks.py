@@ -15,12 +15,12 @@ from django.db.models import F
 from django.utils import timezone
 from pycrdt import Doc, Text
 
-from persistence import framing, outbox, pool, webhooks
+from persistence import framing, outbox, webhooks
 from persistence.checks_webhook import check_webhook
 from persistence.models import Delivery, Segment
 from persistence.webhook_request import Address, BadAddress
 from persistence.webhooks import Deliverer
-from rooms import wire
+from rooms import pool, wire
 from rooms.conf import Conf, conf
 from rooms.entries import Entry, EntryId
 from rooms.models import Room

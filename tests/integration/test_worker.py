@@ -11,7 +11,6 @@ import redis
 from persistence import commit, hooks, worker
 from persistence.health import Health
 from persistence.models import Quarantined, Segment
-from persistence.pool import run as in_pool
 from persistence.services import Services, connected
 from persistence.signals import room_changed, room_persisted
 from persistence.stores.database import DatabaseStore
@@ -21,6 +20,7 @@ from rooms.entries import Entry, encode
 from rooms.errors import StoreUnavailable
 from rooms.metrics import Count, counters
 from rooms.models import Room
+from rooms.pool import run as in_pool
 from rooms.redis_client import script
 from tests.integration.conftest import Configure, Serve
 from tests.integration.peers import READ, Peer, eventually, settled, text_update

@@ -7,9 +7,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.template.defaultfilters import filesizeformat
 
-from persistence import moving, pool
+from persistence import moving
 from persistence.moving import Moved, NoSuchStore
 from persistence.stores.port import SegmentStore
+from rooms import pool
 from rooms.conf import conf
 from rooms.errors import YRedisError
 
