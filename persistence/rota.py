@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rooms.errors import RedisUnavailable
 from rooms.queue import Claim, Queue
 
 
@@ -15,15 +16,24 @@ class Rota:
     async def claim(self, limit: int) -> list[Claim]:
         """Return up to `limit` rooms that are due: of each shard its share, and more of those that have more.
 
+        Fewer than `limit` are all there are: every shard was asked until it had no more.
+
         Raises:
             RedisUnavailable: no answer; what was claimed all the same comes back when its lease has run out.
         """
-        claims, asked = list[Claim](), self._shards
+        claims, asked, answered = list[Claim](), self._shards, False
         self._shards = [*self._shards[1:], self._shards[0]]
         while asked and (left := limit - len(claims)) > 0:
             share = -(-left // len(asked))
-            turn = asked[: -(-left // share)]
-            found = await self._queue.claim(turn, share)
+            number = -(-left // share)
+            turn, others = asked[:number], asked[number:]
+            try:
+                found = await self._queue.claim(turn, share)
+            except RedisUnavailable:
+                if not answered:
+                    raise
+                break  # what was claimed is ours; another call begins with another shard
+            answered = True
             claims += [claim for few in found for claim in few]
-            asked = [shard for shard, few in zip(turn, found, strict=True) if len(few) == share]
+            asked = others + [shard for shard, few in zip(turn, found, strict=True) if len(few) == share]
         return claims

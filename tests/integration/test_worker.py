@@ -119,6 +119,15 @@ class TestPersisting:
         assert not any(length(redis_of, f"room-{number}") for number in range(250))
         assert await in_pool(Segment.objects.count) == 250
 
+    async def test_a_single_room_is_found_in_whichever_shard(
+        self, services: Services, once: Once, redis_of: "redis.Redis"
+    ) -> None:
+        for shard in range(16):
+            room = next(room for room in map(str, range(1000)) if names.shard_of(room, 16) == shard)
+            append(redis_of, room, entry("a"))
+            assert await once() == 0
+            assert length(redis_of, room) == 0, shard
+
     async def test_a_task_without_entries_is_no_task(
         self, services: Services, once: Once, redis_of: "redis.Redis"
     ) -> None:

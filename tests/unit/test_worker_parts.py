@@ -1,13 +1,17 @@
-"""The small parts of a worker: its shards, its back-off, its bunches."""
+"""The small parts of a worker: its shards, its back-off, its bunches, its rota."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import cast
 
 import pytest
 
 from persistence.backoff import LONGEST_OUTAGE_SECONDS, LONGEST_SECONDS, delay_seconds
 from persistence.bunches import Bunches
+from persistence.rota import Rota
 from persistence.shards import parse
+from rooms.errors import RedisUnavailable
+from rooms.queue import Claim, Queue
 
 
 class TestShards:
@@ -92,3 +96,46 @@ class TestBunches:
         async with Bunches(source(), most=10) as bunches:
             await anext(bunches)
         assert ended.is_set()
+
+
+class Due:
+    """A queue: how many rooms are due in each shard."""
+
+    def __init__(self, *rooms: int, dead: Sequence[int] = ()) -> None:
+        self.rooms = list(rooms)
+        self.dead = dead
+
+    async def claim(self, shards: Sequence[int], limit: int) -> list[list[Claim]]:
+        """Give some of them away."""
+        if not set(shards) - set(self.dead):
+            raise RedisUnavailable("no answer")
+        taken = [0 if shard in self.dead else min(limit, self.rooms[shard]) for shard in shards]
+        for shard, number in zip(shards, taken, strict=True):
+            self.rooms[shard] -= number
+        return [[Claim("essay", 1, shard)] * number for shard, number in zip(shards, taken, strict=True)]
+
+
+def rota(due: Due) -> Rota:
+    """Return the rota of a worker that looks after all of its shards."""
+    return Rota(cast("Queue", due), range(len(due.rooms)))
+
+
+class TestRota:
+    @pytest.mark.parametrize("limit", [1, 7, 100])
+    @pytest.mark.parametrize("shard", range(16))
+    async def test_every_shard_is_asked_before_nothing_is_due(self, shard, limit):
+        due = Due(*(1 if shard == one else 0 for one in range(16)))
+        assert [claim.shard for claim in await rota(due).claim(limit)] == [shard]
+
+    @pytest.mark.parametrize("limit", [1, 5, 99, 100, 101, 500])
+    async def test_fewer_than_asked_for_are_all_there_are(self, limit):
+        due = Due(300, *[0] * 14, 3)
+        assert len(await rota(due).claim(limit)) == min(limit, 303)
+
+    async def test_what_was_claimed_is_ours_although_a_shard_gives_no_answer(self):
+        due = Due(*[1] * 16, dead=[15])
+        assert len(await rota(due).claim(100)) == 15
+
+    async def test_no_answer_at_all_is_an_error(self):
+        with pytest.raises(RedisUnavailable):
+            await rota(Due(*[1] * 4, dead=range(4))).claim(100)
