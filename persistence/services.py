@@ -9,6 +9,7 @@ from persistence.stores.port import SegmentStore
 from rooms.backend import Backend
 from rooms.compute import Compute
 from rooms.conf import Conf
+from rooms.metrics import Count, count
 from rooms.queue import Queue
 from rooms.store import store
 from rooms.streams import Streams
@@ -34,6 +35,7 @@ async def connected() -> AsyncIterator[Services]:
         processes=1,
         memory_bytes=backend.conf.compute_memory_bytes,
         timeout_seconds=backend.conf.compute_timeout_seconds,
+        on_crash=lambda: count(Count.COMPUTE_CRASHES),
     )
     try:
         queue = Queue(backend.client, backend.keys, backend.conf)
