@@ -80,8 +80,8 @@ class Worker:
                         async with self._transactions:
                             written = await self.write(deltas)  # unique keys: what no row will point to is swept
                             kept = await self.commit(written)  # one transaction, each room under its fence
-                            await self.tell(kept)
-                            await self.trim(kept)  # only now forgotten
+                        await self.tell(kept)
+                        await self.trim(kept)  # only now forgotten
             except Exception as error:
                 await self.fail([(work, error) for work in works if work.claim in self.works], alone=False)
         for claim in waiting:

@@ -47,6 +47,7 @@ class Count(StrEnum):
     COMPACTIONS = "compactions"
     COMPACTIONS_FAILED = "compactions_failed"
     HOOKS_FAILED = "hooks_failed"
+    HOOKS_SKIPPED = "hooks_skipped"
     WEBHOOKS_DELIVERED = "webhooks_delivered"
     WEBHOOKS_FAILED = "webhooks_failed"
     LIMIT_FRAME = "limit_frame"

@@ -29,7 +29,7 @@ TRUSTED_SECONDS = 1.0
 """A connection that was idle for longer is tried before it is used: the database may have been restarted."""
 
 MOST_STUCK = 4
-"""So many times conf.store_threads at most, when all hang."""
+"""So many times conf.store_threads at most, when all hang that wait for the store."""
 
 
 class Job(NamedTuple):
@@ -40,23 +40,63 @@ class Job(NamedTuple):
 
 
 class Pool:
-    """As many threads as there is work for, up to `threads` that do not hang."""
+    """As many threads as there is work for, up to conf.store_threads that do not hang. Pools last as long as a process.
 
-    def __init__(self) -> None:
+    Args:
+        name: of the threads.
+        most_stuck: so many times conf.store_threads at most, when all hang.
+    """
+
+    def __init__(self, name: str, *, most_stuck: int = 1) -> None:
+        self._name = name
+        self._most_stuck = most_stuck
+        self._begin()
+        _pools.append(self)
+
+    def _begin(self) -> None:
+        """Have no threads, as at first: those of the process that this one was forked from are not in it."""
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
         self._busy = 0
         self._stuck = 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many threads as there may be, and all hang: a job would only wait for them."""
+        return self._stuck >= self._most_stuck * conf().store_threads
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what a blocking function returns, called in a thread.
+
+        Raises:
+            StoreUnavailable: no result within conf.store_timeout_seconds, and then it may still happen; or any error
+                that the function raised and that is not ours.
+            YRedisError: an error of ours that the function raised.
+        """
+        settings = conf()
+        future = self.submit(lambda: function(*args, **kwargs), threads=settings.store_threads)
+        deadline = asyncio.timeout(settings.store_timeout_seconds)
+        try:
+            async with deadline:
+                return await asyncio.wrap_future(future)
+        except YRedisError:
+            raise
+        except Exception as error:
+            late = f"no answer within {settings.store_timeout_seconds:g} s" if deadline.expired() else ""
+            raise StoreUnavailable(late or f"{type(error).__name__}: {error}") from error
+        finally:
+            if not future.done():
+                self.give_up(future)
+
     def submit(self, call: Callable[[], T], *, threads: int) -> "Future[T]":
         """Run a call in a thread, at most `threads` of them at a time."""
         future: Future[T] = Future()
         with self._lock:
             self._busy += 1
-            most = min(threads + self._stuck, MOST_STUCK * threads)
+            most = min(threads + self._stuck, self._most_stuck * threads)
             if len(self._threads) < min(self._busy, most):
-                thread = threading.Thread(target=self._work, name="yredis-store", daemon=True)
+                thread = threading.Thread(target=self._work, name=self._name, daemon=True)
                 self._threads.add(thread)
                 thread.start()
         self._jobs.put(Job(future, call))
@@ -127,42 +167,24 @@ def _check_connections(idle_seconds: float) -> None:
             connection.close()
 
 
-_pool = Pool()
+_pools: list[Pool] = []
+_store = Pool("yredis-store", most_stuck=MOST_STUCK)
 
 
 def _begin_anew() -> None:
-    """Forget the threads of the process that this one was forked from: they are not in it."""
-    global _pool
-    _pool = Pool()
+    for pool in _pools:
+        pool._begin()  # noqa: SLF001  # nobody else's
 
 
 os.register_at_fork(after_in_child=_begin_anew)
 
 
 async def run(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what a blocking function returns, called in a thread.
-
-    Raises:
-        StoreUnavailable: no result within conf.store_timeout_seconds, and then it may still happen; or any error that
-            the function raised and that is not ours.
-        YRedisError: an error of ours that the function raised.
-    """
-    settings = conf()
-    future = _pool.submit(lambda: function(*args, **kwargs), threads=settings.store_threads)
-    deadline = asyncio.timeout(settings.store_timeout_seconds)
-    try:
-        async with deadline:
-            return await asyncio.wrap_future(future)
-    except YRedisError:
-        raise
-    except Exception as error:
-        late = f"no answer within {settings.store_timeout_seconds:g} s" if deadline.expired() else ""
-        raise StoreUnavailable(late or f"{type(error).__name__}: {error}") from error
-    finally:
-        if not future.done():
-            _pool.give_up(future)
+    """Do as Pool.run, with the threads of the store."""
+    return await _store.run(function, *args, **kwargs)
 
 
 def close(*, within_seconds: float = 5.0) -> None:
     """End all threads that are not at work, and their connections with them."""
-    _pool.close(within_seconds=within_seconds)
+    for pool in _pools:
+        pool.close(within_seconds=within_seconds)

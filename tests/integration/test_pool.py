@@ -66,6 +66,23 @@ async def test_what_hangs_is_given_up_and_others_go_on() -> None:
         release.set()
 
 
+async def test_what_hangs_in_one_pool_is_not_in_the_way_of_another() -> None:
+    release, others = threading.Event(), pool.Pool("others")
+    try:
+        for _ in range(2):
+            assert not others.is_full
+            with pytest.raises(StoreUnavailable):
+                await others.run(release.wait)
+        assert others.is_full
+        assert await pool.run(max, 1, 2) == 2
+    finally:
+        release.set()
+    async with asyncio.timeout(5):
+        while others.is_full:
+            await asyncio.sleep(0.01)
+    assert await others.run(max, 1, 2) == 2
+
+
 async def test_what_never_began_is_dropped(settings: Any) -> None:
     settings.YREDIS = {"STORE_THREADS": 2, "STORE_TIMEOUT_SECONDS": 60}  # nothing is given up while this goes on
     release, began = threading.Event(), threading.Event()

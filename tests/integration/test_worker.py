@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from persistence.services import Services, connected
 from persistence.signals import room_changed, room_persisted
 from persistence.stores.database import DatabaseStore
 from persistence.supervisor import Supervisor
-from rooms import names
+from rooms import level, names
 from rooms.entries import Entry, encode
 from rooms.errors import StoreUnavailable
 from rooms.metrics import Count, counters
@@ -313,6 +314,15 @@ class TestTrouble:
         assert bytes(poison.data) == b"no entry at all"
         assert (await row(ROOM)).state == Room.State.QUARANTINED
 
+    async def test_each_child_that_a_batch_cost_is_counted(
+        self, services: Services, once: Once, redis_of: "redis.Redis"
+    ) -> None:
+        services.quick.timeout_seconds = 0  # the others are asked after that
+        crashes = counters[Count.COMPUTE_CRASHES]
+        append(redis_of, ROOM, entry("a"))
+        assert await once() == 0
+        assert counters[Count.COMPUTE_CRASHES] == crashes + 1
+
     async def test_a_healthy_room_does_not_wait_for_sixty_poisoned_ones(
         self, services: Services, working: Supervisor, redis_of: "redis.Redis"
     ) -> None:
@@ -397,6 +407,44 @@ class TestSignals:
         assert await once() == 0
         room_persisted.disconnect(failing, sender=Room)
         assert (counters[Count.HOOKS_FAILED], length(redis_of, ROOM), len(heard)) == (failed + 1, 0, 2)
+
+
+    async def test_receivers_that_hang_hold_up_no_persisting(
+        self,
+        valkey: Valkey,
+        configure: Configure,
+        redis_of: "redis.Redis",
+        heard: Any,
+        caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        store = "persistence.stores.database.DatabaseStore"
+        configure(valkey, STORE=store, DEBOUNCE_SECONDS=0, STORE_TIMEOUT_SECONDS=0.5, STORE_THREADS=2)
+        monkeypatch.setattr(level, "_warned_at", {})
+        release, skipped = threading.Event(), counters[Count.HOOKS_SKIPPED]
+
+        def hanging(**news: Any) -> None:
+            release.wait()
+
+        room_persisted.connect(hanging, sender=Room)
+        try:
+            async with connected() as services:
+                for number in range(12):
+                    append(redis_of, f"room-{number}", entry("a"))
+                    assert await work_once(services) == 0
+                    assert length(redis_of, f"room-{number}") == 0
+                assert counters[Count.HOOKS_SKIPPED] == skipped + 10
+                release.set()
+                await eventually(lambda: not hooks.receivers.is_full)
+                heard.clear()
+                append(redis_of, ROOM, entry("a"))
+                await work_once(services)
+        finally:
+            release.set()
+            room_persisted.disconnect(hanging, sender=Room)
+        assert (ROOM, ROOM) == tuple(news["room"] for _, news in heard)
+        lines = [one for one in caplog.records if getattr(one, "action", "") == "hooks_skipped"]
+        assert [one.levelno for one in lines].count(logging.WARNING) == 1
 
 
 class TestStoreAway:
