@@ -1,9 +1,14 @@
-"""Compaction by a worker: a room's chain becomes one snapshot while the room's lease is held."""
+"""Compaction by a worker: a room's chain becomes one snapshot while the room's lease is held.
 
-import asyncio
+Few are compacted at a time, and what is leased for it is not persisted meanwhile. So rooms are given back as ever, wait
+in a list, and are leased anew when it is their turn. The list is lost with the process: then a room is compacted after
+its next persist. One that is never written to again only stays as it is, some deltas beside its snapshot.
+"""
+
 import logging
 import time
 from collections import OrderedDict
+from dataclasses import replace as changed
 
 from persistence import chain, framing
 from persistence.commit import Outcome
@@ -16,6 +21,7 @@ from rooms.calmly import calmly
 from rooms.errors import RedisUnavailable, YRedisError
 from rooms.failpoints import failpoint
 from rooms.metrics import Count, count
+from rooms.queue import Claim
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +29,7 @@ NOTHING = Compacted((), gap=False, verbatim=False)
 """What a chain becomes in which there was only poison; its ids stay covered."""
 
 REMEMBERED = 10_000
-"""Rooms whose last compaction failed."""
+"""Rooms whose last compaction failed; and as many that wait for one."""
 
 
 class Compactor:
@@ -32,34 +38,85 @@ class Compactor:
     def __init__(self, services: Services, leases: Leases) -> None:
         self._services = services
         self._leases = leases
-        self._slots = asyncio.Semaphore(max(1, services.conf.compute_processes - 1))
+        self._free = max(1, services.conf.compute_processes - 1)
+        self._waiting: OrderedDict[str, Outcome] = OrderedDict()
         self._failed_at: OrderedDict[str, int] = OrderedDict()
+        self.claims: set[Claim] = set()  # of rooms that are being compacted
 
-    def wants(self, outcome: Outcome) -> bool:
+    def line_up(self, outcome: Outcome) -> bool:
+        """Let a room that was given back wait for its compaction, if it is worth one; the first come first.
+
+        Returns:
+            Whether a slot is free: compact() has to follow.
+        """
+        room = outcome.delta.claim.room
+        if not self._wants(outcome):
+            self._waiting.pop(room, None)
+        elif room in self._waiting or len(self._waiting) < REMEMBERED:
+            bare = changed(outcome.delta, entries=(), data=b"", place=None, quarantined=())
+            self._waiting[room] = changed(outcome, delta=bare)
+        if not (self._waiting and self._free):
+            return False
+        self._free -= 1
+        return True
+
+    def _wants(self, outcome: Outcome) -> bool:
         """Tell whether a chain is worth compacting, and twice as long as when that failed."""
         due = is_due(outcome.delta_bytes, outcome.delta_count, outcome.snapshot_bytes, self._services.conf)
         return due and outcome.delta_count >= 2 * self._failed_at.get(outcome.delta.claim.room, 0)
 
-    async def compact(self, outcome: Outcome) -> None:
+    def forget_waiting(self) -> None:
+        """Begin with no other room."""
+        self._waiting.clear()
+
+    async def compact(self) -> None:
+        """Use a slot until no room waits."""
+        try:
+            while outcome := await self._next():
+                await self._compact(outcome)
+        finally:
+            self._free += 1
+
+    async def _next(self) -> Outcome | None:
+        """Return a room that waited and is leased again; None if none does, or Redis is away: then they wait on."""
+        while self._waiting:
+            room, outcome = self._waiting.popitem(last=False)
+            claim = outcome.delta.claim
+            try:
+                if await self._services.queue.resume(claim):
+                    self.claims.add(claim)
+                    self._leases.take([claim])
+                    return outcome
+            except RedisUnavailable:
+                self._waiting.setdefault(room, outcome)
+                self._waiting.move_to_end(room, last=False)
+                return None
+        return None
+
+    async def _compact(self, outcome: Outcome) -> None:
         """Compact one room under its lease, and give that back whatever happens."""
         claim, started = outcome.delta.claim, time.monotonic()
         try:
-            async with self._slots:
-                if claim in self._leases:
-                    failpoint("worker.compacting")
-                    before, after = await self._replace(outcome)
-                    failpoint("worker.compacted")
-                    if claim in self._leases:
-                        self._log(claim.room, before, after, time.monotonic() - started)
+            if claim in self._leases:
+                failpoint("worker.compacting")
+                sizes = await self._replace(outcome)
+                failpoint("worker.compacted")
+                if sizes and claim in self._leases:
+                    self._log(claim.room, *sizes, time.monotonic() - started)
         except YRedisError as error:
             self._note_failure(outcome, error)
         finally:
             await self._release(outcome)
 
-    async def _replace(self, outcome: Outcome) -> tuple[int, int]:
-        """Return the bytes of the chain before and after; a lease that was lost meanwhile is noted."""
+    async def _replace(self, outcome: Outcome) -> tuple[int, int] | None:
+        """Return the bytes of the chain before and after, or None if somebody has persisted the room since.
+
+        A lease that was lost meanwhile is noted.
+        """
         claim, store = outcome.delta.claim, self._services.store
         segments, several = await store.read(claim.room)
+        if any(segment.room.fence != claim.fence for segment in segments):
+            return None
         entries = await pool.run(chain.entries, segments, several)
         compacted = await compact(self._services.compute, entries) or NOTHING
         data = await calmly(outcome.delta_bytes, framing.pack, compacted.entries)
@@ -90,6 +147,7 @@ class Compactor:
 
     async def _release(self, outcome: Outcome) -> None:
         claim = outcome.delta.claim
+        self.claims.discard(claim)
         self._leases.put_down(claim)
         try:
             await self._services.queue.release(claim)

@@ -181,29 +181,26 @@ class Worker:
         await hooks.tell(news)
 
     async def trim(self, kept: Sequence[Outcome]) -> None:
-        """Forget what is in the store, and give the rooms back; those that are to be compacted later."""
+        """Forget what is in the store, give the rooms back, and compact later those that have become long."""
         await asyncio.gather(*map(self._trim, kept))
         failpoint("worker.trimmed")
 
     async def _trim(self, outcome: Outcome) -> None:
         delta, claim = outcome.delta, outcome.delta.claim
         work = self.works.pop(claim)
-        hold = self.compactor.wants(outcome) and not self.stopping
         try:
             epoch, generation = work.head.epoch, work.head.generation
-            if not await self.queue.done(claim, upto=delta.last, epoch=epoch, generation=generation, hold=hold):
+            if not await self.queue.done(claim, upto=delta.last, epoch=epoch, generation=generation):
                 self.leases.lose(claim, where="trimming")
         except RedisUnavailable as error:  # when the lease has run out it is persisted again: twice is harmless
-            self.leases.put_down(claim)
             extra = {"action": "not_trimmed", "room": claim.room, "reason": str(error)}
             logger.warning("Could not trim room %s: %s", claim.room, error, extra=extra)
+        self.leases.put_down(claim)
         work.log_persisted(delta)
         if self.finished is not None and work.reading and not work.reading.more:
             self.finished.add(claim.room)
-        if hold and claim in self.leases:
-            self.start(self.compactor.compact(outcome))
-        else:
-            self.leases.put_down(claim)
+        if not self.stopping and self.compactor.line_up(outcome):
+            self.start(self.compactor.compact())
 
     async def yield_to(self, claim: Claim, seen_fence: int) -> None:
         """Drop a room of which the store has seen a higher fence, and make sure that the next claim is above it."""

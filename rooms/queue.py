@@ -116,21 +116,18 @@ class Queue:
         pairs = [part for claim in claims for part in (names.key_part(claim.room), claim.fence)]
         return Call(script("renew"), (self._keys.due(shard), self._keys.leases(shard)), (self._lease, *pairs))
 
-    async def done(self, claim: Claim, *, upto: EntryId, epoch: str, generation: int, hold: bool = False) -> bool:
+    async def done(self, claim: Claim, *, upto: EntryId, epoch: str, generation: int) -> bool:
         """Trim a room's stream up to an id that is persisted, and give it back; False if the lease is lost.
 
         What was appended meanwhile is due later. If the head has another epoch or generation than `epoch` and
         `generation`, nothing is trimmed and the room is due at once.
 
-        Args:
-            hold: keep the lease; release() gives the room back.
-
         Raises:
             RedisUnavailable: whether it was trimmed is unknown.
         """
-        return bool(await self._client.run(self._done(claim, (str(upto), epoch, generation, int(hold)))))
+        return bool(await self._client.run(self._done(claim, (str(upto), epoch, generation))))
 
-    def _done(self, claim: Claim, what: tuple[str, str, int, int]) -> Call:
+    def _done(self, claim: Claim, what: tuple[str, str, int]) -> Call:
         keys = (*self._task(claim), self._keys.room(claim.room), self._keys.head(claim.room))
         return Call(script("done"), keys, (names.key_part(claim.room), claim.fence, *what, *self._waits))
 
@@ -143,6 +140,14 @@ class Queue:
         keys = (*self._task(claim), self._keys.room(claim.room))
         what = (names.key_part(claim.room), claim.fence, milliseconds(delay_seconds))
         return bool(await self._client.run(Call(script("release"), keys, what)))
+
+    async def resume(self, claim: Claim) -> bool:
+        """Lease a room again that was given back, entries or none; False if somebody has it or it waits for a retry.
+
+        The fence stays: a store that has seen a higher one meanwhile refuses it. release() gives the room back.
+        """
+        what = (names.key_part(claim.room), claim.fence, self._lease)
+        return bool(await self._client.run(Call(script("resume"), self._task(claim), what)))
 
     def _task(self, claim: Claim) -> tuple[str, str]:
         return self._keys.due(claim.shard), self._keys.leases(claim.shard)

@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
--- Forget what is persisted of a room, and give it back or keep it for a compaction.
+-- Forget what is persisted of a room, and give it back.
 -- KEYS: due set, leases, stream, head.
 -- ARGV: member, fence, last id that is persisted, epoch and generation of the head when the entries were read,
---       1 to keep the lease, debounce, maximum delay.
+--       debounce, maximum delay.
 -- Returns: 1, or 0 if the lease is another's by now: then nothing is done.
 local due, leases, stream, head_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local member, fence, upto = ARGV[1], ARGV[2], ARGV[3]
-local holder, _, expiry = string.match(redis.call('HGET', leases, member) or '', '^(%d+) (%d+) (%d+)$')
+local holder = string.match(redis.call('HGET', leases, member) or '', '^(%d+) %d+ %d+$')
 if holder ~= fence then return 0 end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -29,11 +29,6 @@ if same then
 end
 
 local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)
-if ARGV[6] == '1' then
-  redis.call('HSET', leases, member, fence .. ' 0 ' .. expiry)
-  redis.call('ZADD', due, expiry, member)
-  return 1
-end
 redis.call('HDEL', leases, member)
 if not first[1] then
   redis.call('ZREM', due, member)
@@ -41,7 +36,7 @@ elseif not same then
   redis.call('ZADD', due, now, member)
 else
   local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  local at = math.min((parts(last[1][1])) + tonumber(ARGV[7]), (parts(first[1][1])) + tonumber(ARGV[8]))
-  redis.call('ZADD', due, string.format('%.0f', math.min(at, now + tonumber(ARGV[8]))), member)
+  local at = math.min((parts(last[1][1])) + tonumber(ARGV[6]), (parts(first[1][1])) + tonumber(ARGV[7]))
+  redis.call('ZADD', due, string.format('%.0f', math.min(at, now + tonumber(ARGV[7]))), member)
 end
 return 1

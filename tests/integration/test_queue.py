@@ -39,15 +39,15 @@ class Site(Redis):
         [claim] = await self.claimed()
         return claim
 
-    async def persisted(self, claim: Claim, *, hold: bool = False) -> bool:
+    async def persisted(self, claim: Claim) -> bool:
         """Do as a worker that has all of a room in the store."""
         reading = await self.streams.raw(claim.room, limit_bytes=1 << 20)
-        return await self.done(claim, upto=reading.entries[-1][0], hold=hold)
+        return await self.done(claim, upto=reading.entries[-1][0])
 
-    async def done(self, claim: Claim, *, upto: EntryId, hold: bool = False) -> bool:
+    async def done(self, claim: Claim, *, upto: EntryId) -> bool:
         """Trim up to an id, under the head of now."""
         head = await self.streams.head(claim.room)
-        return await self.queue.done(claim, upto=upto, epoch=head.epoch, generation=head.generation, hold=hold)
+        return await self.queue.done(claim, upto=upto, epoch=head.epoch, generation=head.generation)
 
 
 @pytest.fixture
@@ -239,21 +239,53 @@ class TestDone:
         assert await site.queue.done(claim, upto=last, epoch=head.epoch, generation=0)
         assert len((await site.streams.read(ROOM)).entries) == 1
 
-    async def test_a_room_that_is_held_is_nobody_elses(self, site: Site, redis_of: "redis.Redis") -> None:
+
+class TestResuming:
+    """A room that was given back is leased once more under its fence, to be compacted."""
+
+    async def test_it_is_nobody_elses_meanwhile(self, site: Site) -> None:
         await site.write()
         claim = await site.claim()
-        assert await site.persisted(claim, hold=True)
+        assert await site.persisted(claim)
+        assert await site.queue.resume(claim)
         await site.write()
         assert await site.claimed() == []
+        assert await site.queue.renew([claim]) == set()
         assert await site.queue.release(claim)
         assert (await site.claim()).fence > claim.fence
 
-    async def test_a_room_that_was_held_and_is_empty_has_no_task(self, site: Site, redis_of: "redis.Redis") -> None:
+    async def test_without_entries_it_has_no_task_afterwards(self, site: Site, redis_of: "redis.Redis") -> None:
         await site.write()
         claim = await site.claim()
-        assert await site.persisted(claim, hold=True)
+        assert await site.persisted(claim)
+        assert await site.queue.resume(claim)
         assert await site.queue.release(claim)
         assert not redis_of.exists(site.keys.due_of(ROOM), site.keys.leases(SHARD))
+
+    async def test_after_a_crash_it_has_no_task_either(self, site: Site, redis_of: "redis.Redis") -> None:
+        await site.write()
+        claim = await site.claim()
+        assert await site.persisted(claim)
+        assert await site.queue.resume(claim)
+        await asyncio.sleep(1.1)
+        assert await site.claimed() == []
+        assert not redis_of.exists(site.keys.due_of(ROOM), site.keys.leases(SHARD))
+
+    async def test_not_if_somebody_has_it(self, site: Site) -> None:
+        await site.write()
+        claim = await site.claim()
+        assert await site.persisted(claim)
+        await site.write()
+        other = await site.claim()
+        assert not await site.queue.resume(claim)
+        assert await site.persisted(other)
+
+    async def test_not_while_it_waits_after_a_failure(self, site: Site, redis_of: "redis.Redis") -> None:
+        await site.write()
+        claim = await site.claim()
+        await site.queue.release(claim, delay_seconds=50)
+        assert not await site.queue.resume(claim)
+        assert due_in(redis_of, site) > 40
 
 
 class TestFailures:

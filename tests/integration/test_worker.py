@@ -9,19 +9,23 @@ from typing import Any
 import pytest
 import redis
 
-from persistence import commit, hooks, worker
+from persistence import commit, compactor, hooks, worker
+from persistence.commit import Delta, Outcome
+from persistence.compactor import Compactor
 from persistence.health import Health
+from persistence.leases import Leases
 from persistence.models import Quarantined, Segment
 from persistence.services import Services, connected
 from persistence.signals import room_changed, room_persisted
 from persistence.stores.database import DatabaseStore
 from persistence.supervisor import Supervisor
 from rooms import level, names
-from rooms.entries import Entry, encode
+from rooms.entries import START, Entry, encode
 from rooms.errors import StoreUnavailable
 from rooms.metrics import Count, counters
 from rooms.models import Room
 from rooms.pool import run as in_pool
+from rooms.queue import Claim
 from rooms.redis_client import script
 from tests.integration.conftest import Configure, Serve
 from tests.integration.peers import READ, Peer, eventually, settled, text_update
@@ -171,6 +175,63 @@ class TestPersisting:
         kinds = await in_pool(lambda: list(Segment.objects.order_by("id").values_list("kind", flat=True)))
         assert kinds[0] == "snapshot"
         assert len(kinds) == room.delta_count + 1
+
+
+class TestCompaction:
+    """It is late rather than in the way of what must be persisted."""
+
+    @pytest.fixture
+    def slow(self, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+        """Let no compaction end before this is set."""
+        release, real = asyncio.Event(), compactor.compact
+
+        async def waiting(*given: Any) -> Any:
+            await release.wait()
+            return await real(*given)
+
+        monkeypatch.setattr(compactor, "compact", waiting)
+        return release
+
+    async def test_rooms_that_wait_for_it_hold_nobody_up_and_all_are_compacted_in_the_end(
+        self, valkey: Valkey, configure: Configure, redis_of: "redis.Redis", slow: asyncio.Event
+    ) -> None:
+        store = "persistence.stores.database.DatabaseStore"
+        configure(valkey, STORE=store, DEBOUNCE_SECONDS=0, MAX_DELAY_SECONDS=1, COMPACT_DELTAS=2)
+        rooms = [f"long-{number}" for number in range(12)]
+        async with connected() as services:
+            supervisor = Supervisor(services, range(16), concurrency=2, health=Health())
+            supervisor.worker.capacity = 4
+            running = asyncio.create_task(supervisor.run())
+            for number in range(2):
+                for room in rooms:
+                    append(redis_of, room, entry("a", number + 1))
+                await eventually(lambda: not any(length(redis_of, room) for room in rooms), 10)
+            being_compacted = {claim.room for claim in supervisor.worker.leases.held}
+            assert len(being_compacted) == 1
+            for room in {*rooms, "healthy"} - being_compacted:
+                append(redis_of, room, entry("b", 3))
+            others = {*rooms, "healthy"} - being_compacted
+            await eventually(lambda: not any(length(redis_of, room) for room in others), 4)
+            slow.set()
+            await eventually(lambda: not supervisor.worker.tasks, 30)
+            assert all([(await row(room)).snapshot_bytes for room in rooms])
+            assert not len(supervisor.worker.leases)
+            supervisor.stop()
+            await asyncio.wait_for(running, 30)
+
+    async def test_who_has_persisted_a_room_meanwhile_compacts_it(
+        self, services: Services, once: Once, redis_of: "redis.Redis"
+    ) -> None:
+        append(redis_of, ROOM, entry("a"))
+        assert await once() == 0
+        claim = Claim(ROOM, (await row(ROOM)).fence - 1, names.shard_of(ROOM, 16))
+        delta = Delta(claim, 0, [], START, START, b"", None, [], 0.0)
+        late = Compactor(services, Leases(services.queue, lease_seconds=3))
+        before = await in_pool(lambda: list(Segment.objects.values_list("pk", flat=True)))
+        assert late.line_up(Outcome(delta, True, 0, 0, 0, 0, 1000))
+        await late.compact()
+        assert await in_pool(lambda: list(Segment.objects.values_list("pk", flat=True))) == before
+        assert not redis_of.exists(KEYS.leases(claim.shard), KEYS.due_of(ROOM))
 
 
 class TestLiveHubs:
@@ -408,7 +469,6 @@ class TestSignals:
         room_persisted.disconnect(failing, sender=Room)
         assert (counters[Count.HOOKS_FAILED], length(redis_of, ROOM), len(heard)) == (failed + 1, 0, 2)
 
-
     async def test_receivers_that_hang_hold_up_no_persisting(
         self,
         valkey: Valkey,
@@ -442,7 +502,7 @@ class TestSignals:
         finally:
             release.set()
             room_persisted.disconnect(hanging, sender=Room)
-        assert (ROOM, ROOM) == tuple(news["room"] for _, news in heard)
+        assert tuple(news["room"] for _, news in heard) == (ROOM, ROOM)
         lines = [one for one in caplog.records if getattr(one, "action", "") == "hooks_skipped"]
         assert [one.levelno for one in lines].count(logging.WARNING) == 1
 
