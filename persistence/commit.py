@@ -21,6 +21,13 @@ from rooms.errors import StoreUnavailable
 from rooms.models import Room
 from rooms.queue import Claim
 
+QUERIED = 500
+"""A database takes no more parameters than it likes."""
+
+
+class Refused(StoreUnavailable):
+    """A room's segments could not be read the last time: nothing is added before they can."""
+
 
 @dataclass(frozen=True, slots=True)
 class Poison:
@@ -78,7 +85,8 @@ def commit(deltas: Sequence[Delta]) -> list[Outcome]:
     """Append each delta to its room's chain, all in one transaction; return what became of them, in the same order.
 
     Raises:
-        StoreUnavailable: a room's chain is damaged, or bytes wait for so long that the sweep may have taken them.
+        Refused: a room's chain was damaged when it was last read.
+        StoreUnavailable: bytes wait for so long that the sweep may have taken them.
         Exception: whatever the database raises. Nothing is committed then, as far as anybody knows.
     """
     with transaction.atomic():
@@ -105,7 +113,7 @@ def _locked(names: Sequence[str]) -> dict[str, Room]:
 def _outcome(delta: Delta, row: Room) -> Outcome:
     """Return what becomes of a delta: kept if its fence is above all seen, or if it has been kept before."""
     if row.damage:
-        raise StoreUnavailable(f"room {row.name} is refused: {row.damage}")
+        raise Refused(f"room {row.name} is refused: {row.damage}")
     if row.fence >= delta.claim.fence:
         again = row.fence == delta.claim.fence and _is_there(delta, row)
         return Outcome(delta, again, row.fence, row.pk, row.snapshot_bytes, row.delta_bytes, row.delta_count)
@@ -188,7 +196,7 @@ def _update(outcome: Outcome) -> None:
 
 
 def quarantine(several: Iterable[tuple[int, Sequence[Poison]]]) -> None:
-    """Keep the poison of rooms, and write into their rows how much there is."""
+    """Keep the poison of rooms whose rows are locked, once each, and write into the rows how much there is."""
     rows = [
         Quarantined(
             room_id=room_id,
@@ -199,12 +207,22 @@ def quarantine(several: Iterable[tuple[int, Sequence[Poison]]]) -> None:
             reason=shown(poison.reason),
         )
         for room_id, poisons in several
-        for poison in poisons
+        for poison in _unknown(room_id, poisons)
     ]
     if rows:
         Quarantined.objects.bulk_create(rows)
         for room_id in {row.room_id for row in rows}:
             count_quarantined(room_id)
+
+
+def _unknown(room_id: int, poisons: Sequence[Poison]) -> list[Poison]:
+    """Return what is not in quarantine: a worker that died before the trim has left all of it to be read again."""
+    known = set[tuple[str, bytes]]()
+    for start in range(0, len(poisons), QUERIED):
+        ids = [str(poison.entry_id) for poison in poisons[start : start + QUERIED]]
+        rows = Quarantined.objects.filter(room=room_id, entry_id__in=ids).values_list("entry_id", "data")
+        known.update((entry_id, bytes(data)) for entry_id, data in rows)
+    return [poison for poison in poisons if (str(poison.entry_id), poison.data) not in known]
 
 
 def count_quarantined(room_id: int) -> None:
