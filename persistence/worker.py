@@ -6,6 +6,7 @@ import random
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
@@ -13,16 +14,17 @@ from persistence import hooks
 from persistence.backoff import delay_seconds
 from persistence.bunches import Bunches
 from persistence.checking import sift_many
-from persistence.commit import Delta, Outcome, commit
+from persistence.commit import Delta, Outcome, Refused, commit
 from persistence.compactor import Compactor
 from persistence.failures import Failure, record
 from persistence.lanes import Lanes
 from persistence.leases import Leases
+from persistence.reading import read
 from persistence.services import Services
 from persistence.works import Work, delta_of
 from rooms import pool
 from rooms.compute import Compute
-from rooms.errors import RedisUnavailable, StoreUnavailable
+from rooms.errors import LaterRelease, RedisUnavailable, StoreUnavailable
 from rooms.failpoints import failpoint
 from rooms.metrics import Count, count
 from rooms.queue import Claim
@@ -32,13 +34,8 @@ logger = logging.getLogger(__name__)
 BATCH_ROOMS = 100
 """A transaction takes no more."""
 
-BATCH_BYTES = 16 * 1024 * 1024
-"""About so much of a batch is read at a time; what is left waits, its lease renewed."""
-
-ROOM_BYTES = 4 * 1024 * 1024
-"""About so much of one room is a delta; a longer stream becomes several."""
-
-READERS = 8
+END_SECONDS = 3.0
+"""So long the end of a worker waits for what only others would be glad of."""
 
 
 class Worker:
@@ -71,10 +68,10 @@ class Worker:
         """
         self.leases.take(claims)
         waiting = deque(claims)
-        failpoint("worker.claimed")
-        while waiting and not self.stopping:
-            works = await self.read(waiting)
-            try:
+        try:
+            failpoint("worker.claimed")
+            while waiting and not self.stopping:
+                works = await self.read(waiting)
                 async with Bunches(self.sifted(works), most=BATCH_ROOMS) as bunches:
                     async for deltas in bunches:
                         async with self._transactions:
@@ -82,36 +79,25 @@ class Worker:
                             kept = await self.commit(written)  # one transaction, each room under its fence
                         await self.tell(kept)
                         await self.trim(kept)  # only now forgotten
-            except Exception as error:
-                await self.fail([(work, error) for work in works if work.claim in self.works], alone=False)
-        for claim in waiting:
-            await self.give_back(claim)
+        except Exception as error:
+            await self.fail([(work, error) for work in self.left_of(claims)], alone=False)
+            for claim in claims:
+                self.works.pop(claim, None)
+        await self.give_back_all(waiting)
+
+    def left_of(self, claims: Sequence[Claim]) -> list[Work]:
+        """Return what is still to be done of claims; what was not read yet too."""
+        ours = [claim for claim in claims if claim in self.leases and claim not in self.compactor.claims]
+        return [self.works.get(claim) or Work.unread(claim, time.monotonic()) for claim in ours]
 
     async def read(self, waiting: deque[Claim]) -> list[Work]:
-        """Take claims out of `waiting` and read their streams, until it is enough for one batch."""
-        works, size = list[Work](), 0
-        while waiting and size < BATCH_BYTES:
-            claims = [waiting.popleft() for _ in range(min(READERS, len(waiting)))]
-            started = time.monotonic()
-            readings = await asyncio.gather(
-                *(self.services.streams.raw(claim.room, limit_bytes=ROOM_BYTES) for claim in claims),
-                return_exceptions=True,
-            )
-            failed = list[tuple[Work, Exception]]()
-            for claim, reading in zip(claims, readings, strict=True):
-                if isinstance(reading, Exception):
-                    failed.append((Work.unread(claim, started), reading))
-                elif isinstance(reading, BaseException):
-                    raise reading
-                elif reading.entries:
-                    works.append(Work(claim, reading, started))
-                    size += works[-1].size_bytes
-                else:
-                    await self.give_back(claim)
-            await self.fail(failed, alone=bool(works))
-        self.works.update({work.claim: work for work in works})
+        """Take claims out of `waiting` and read their streams."""
+        batch = await read(self.services.streams, waiting)
+        self.works.update({work.claim: work for work in batch.works})
+        await self.give_back_all(batch.empty)
+        await self.fail(batch.failed, alone=bool(batch.works))
         failpoint("worker.read")
-        return works
+        return batch.works
 
     async def sifted(self, works: Sequence[Work]) -> AsyncIterator[Delta]:
         """Yield a delta of each room as soon as it is known which of its entries are poison."""
@@ -151,7 +137,7 @@ class Worker:
         try:
             outcomes = await pool.run(commit, deltas)
         except StoreUnavailable as error:
-            if len(deltas) == 1:
+            if len(deltas) == 1 and not isinstance(error, Refused):
                 await self.fail([(self.works[deltas[0].claim], error)], alone=False)
                 return []
             outcomes = await self._commit_one_by_one(deltas)
@@ -165,13 +151,22 @@ class Worker:
         """Take as long as the store has for one answer: where it hangs, a hundred rooms would wait for it in turn."""
         outcomes, failed = list[Outcome](), list[tuple[Work, Exception]]()
         deadline = time.monotonic() + self.conf.store_timeout_seconds
-        for delta in random.sample(deltas, len(deltas)):  # another order each time: none is always behind a slow one
+        todo = deque(random.sample(deltas, len(deltas)))  # another order each time: none is always behind a slow one
+        refused = set[Claim]()
+        while todo:
+            delta = todo.popleft()
             try:
                 if time.monotonic() > deadline:
                     raise StoreUnavailable("the store was too slow for the rooms before")  # noqa: TRY301
+                if delta.claim in refused:  # nobody else may ever look whether its segments can be read again
+                    await self.store.load(delta.claim.room)
                 outcomes += await pool.run(commit, [delta])
             except StoreUnavailable as error:
-                failed.append((self.works[delta.claim], error))
+                if isinstance(error, Refused) and delta.claim not in refused:
+                    refused.add(delta.claim)
+                    todo.append(delta)  # after the others, for it may take long
+                else:
+                    failed.append((self.works[delta.claim], error))
         await self.fail(failed, alone=bool(outcomes))
         return outcomes
 
@@ -219,7 +214,7 @@ class Worker:
         """Let rooms wait, each longer after each failure, and show why in their rows.
 
         Args:
-            alone: others of the batch went well.
+            alone: others of the batch went well: it is mostly the room's own fault.
         """
         failures = [Failure(work, error) for work, error in failed]
         self.failures += len(failures)
@@ -230,9 +225,15 @@ class Worker:
                 self.finished.add(failure.work.claim.room)
         if failures:
             await record(failures)
-        for failure in failures:
-            claim = failure.work.claim
-            await self.give_back(claim, delay_seconds=delay_seconds(claim.attempt, alone=alone))
+        await asyncio.gather(*(self._let_wait(failure, alone=alone) for failure in failures))
+
+    async def _let_wait(self, failure: Failure, *, alone: bool) -> None:
+        claim, others_can = failure.work.claim, isinstance(failure.error, LaterRelease)  # soon, if there are any
+        await self.give_back(claim, delay_seconds=delay_seconds(claim.attempt, alone=alone and not others_can))
+
+    async def give_back_all(self, claims: Iterable[Claim]) -> None:
+        """Put claims down, together: without Redis it takes no longer than for one."""
+        await asyncio.gather(*(self.give_back(claim) for claim in claims if claim in self.leases))
 
     async def give_back(self, claim: Claim, *, delay_seconds: float = 0.0) -> None:
         """Put a claim down, for whoever claims it next; without Redis its lease will run out."""
@@ -243,25 +244,33 @@ class Worker:
             extra = {"action": "not_released", "room": claim.room, "reason": str(error)}
             logger.info("Could not give room %s back: %s", claim.room, error, extra=extra)
 
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
+    def start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Run something beside the rest; drain() waits for it."""
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
+            self.failures += 1
             extra = {"action": "worker_error", "reason": f"{type(error).__name__}: {error}"}
             logger.error("A batch failed", exc_info=error, extra=extra)
 
     async def drain(self, *, within_seconds: float) -> None:
-        """Finish what is being persisted, take up nothing else, and give every claim back."""
+        """Finish what is being persisted, take up nothing else, and give every claim back.
+
+        It takes END_SECONDS longer at most, twice: leases that Redis does not take back run out by themselves.
+        """
         self.stopping = True
+        self.compactor.forget_waiting()
         if self.tasks:
             _, late = await asyncio.wait(self.tasks, timeout=within_seconds)
             for task in late:
                 task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-        for claim in self.leases.held:
-            await self.give_back(claim)
+            if late:
+                await asyncio.wait(late, timeout=END_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                await self.give_back_all(self.leases.held)

@@ -9,9 +9,12 @@ from enum import IntFlag
 from typing import NamedTuple, Self
 
 from rooms import wire
-from rooms.errors import MalformedFrame, Undecodable
+from rooms.errors import LaterRelease, MalformedFrame, Undecodable
 
 VERSION = 1
+
+LATEST = 15
+"""No release will write a higher version: bytes that begin so are no entry."""
 
 
 class EntryId(NamedTuple):
@@ -68,8 +71,11 @@ def decode(data: bytes) -> Entry:
     """Read what `encode` wrote.
 
     Raises:
-        Undecodable: not an entry, or one of a version that this release doesn't know.
+        LaterRelease: an entry of a version that this release doesn't know.
+        Undecodable: not an entry.
     """
+    if is_later(data):
+        raise LaterRelease(f"an entry of version {data[0]}, of a later release")
     reader = wire.Reader(data)
     try:
         if (version := reader.var_uint()) != VERSION:
@@ -79,3 +85,8 @@ def decode(data: bytes) -> Entry:
     except MalformedFrame as error:
         raise Undecodable("bytes that are no entry") from error
     return Entry(reader.take(reader.remaining), Flag.VERBATIM in flags, user_id, connection_id)
+
+
+def is_later(data: bytes) -> bool:
+    """Tell whether bytes begin as an entry does that a later release has written."""
+    return VERSION < int.from_bytes(data[:1]) <= LATEST

@@ -12,6 +12,7 @@ YRedisError
 ├── StoreUnavailable        1013  the store gave no answer, or a bad one
 ├── ComputeUnavailable      1013  no compute child could be had
 ├── Undecodable             1011  stored bytes that can't be decoded
+│   └── LaterRelease              stored bytes that a later release can decode
 └── LayoutMismatch                Redis holds another layout: refuse to start
 """
 
@@ -100,6 +101,10 @@ class ComputeUnavailable(YRedisError):
 
 class Undecodable(YRedisError):
     """Stored bytes that no decoder takes, or that killed the process which tried."""
+
+
+class LaterRelease(Undecodable):
+    """Stored bytes of a later release, which runs beside this one: leave them to it."""
 
 
 class LayoutMismatch(YRedisError):

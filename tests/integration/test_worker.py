@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import shutil
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,6 +38,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 Seated = Callable[..., Awaitable[Peer]]
 Once = Callable[..., Awaitable[int]]
+FailingOnceAt = Callable[[str], asyncio.Event]
 ROOM = "essay"
 POISON = bytes.fromhex("01010100020101748080808010013100")
 """It scans, a decoder takes it, and what is merged with it can't be decoded."""
@@ -71,6 +74,24 @@ async def working(services: Services) -> AsyncIterator[Supervisor]:
     yield supervisor
     supervisor.stop()
     await asyncio.wait_for(running, 30)
+
+
+@pytest.fixture
+def failing_once_at(monkeypatch: pytest.MonkeyPatch) -> FailingOnceAt:
+    """Let one failpoint of the worker raise, once."""
+
+    def at(name: str) -> asyncio.Event:
+        failed = asyncio.Event()
+
+        def fail(here: str) -> None:
+            if here == name and not failed.is_set():
+                failed.set()
+                raise ZeroDivisionError
+
+        monkeypatch.setattr(worker, "failpoint", fail)
+        return failed
+
+    return at
 
 
 def entry(text: str, number: int = 1) -> bytes:
@@ -375,6 +396,63 @@ class TestTrouble:
         assert bytes(poison.data) == b"no entry at all"
         assert (await row(ROOM)).state == Room.State.QUARANTINED
 
+    async def test_poison_is_in_quarantine_once_although_a_worker_died_before_the_trim(
+        self, services: Services, once: Once, redis_of: "redis.Redis", failing_once_at: FailingOnceAt
+    ) -> None:
+        failing_once_at("worker.committed")
+        append(redis_of, ROOM, entry("a"), *(b"no entry %d" % number for number in range(1200)))
+        assert await once() == 1
+        assert length(redis_of, ROOM) == 1201
+        append(redis_of, ROOM, b"and another")
+        redis_of.zadd(KEYS.due_of(ROOM), {ROOM: 1})
+        assert await once() == 0
+        assert await in_pool(Quarantined.objects.count) == (await row(ROOM)).quarantined == 1201
+
+    async def test_an_entry_of_a_later_release_is_left_to_it_and_what_came_before_is_persisted(
+        self, services: Services, once: Once, redis_of: "redis.Redis"
+    ) -> None:
+        append(redis_of, ROOM, entry("a"), b"\x02\x00\x00\x00\x00\x00", entry("b", 2))
+        append(redis_of, "other", entry("a"))
+        for failures in (1, 2):
+            assert await once() == 1
+            seconds, microseconds = redis_of.time()
+            assert redis_of.zscore(KEYS.due_of(ROOM), ROOM) / 1000 - seconds - microseconds / 1e6 < 20
+            assert (await row(ROOM)).failures == failures
+            redis_of.zadd(KEYS.due_of(ROOM), {ROOM: 1})
+        assert await stored(services, ROOM) == [text_update("a", 1)]
+        assert (length(redis_of, ROOM), length(redis_of, "other")) == (2, 0)
+        assert await in_pool(Quarantined.objects.count) == 0
+        assert "later release" in (await row(ROOM)).last_error
+
+    @pytest.mark.parametrize(
+        "name", ["worker.claimed", "worker.read", "worker.written", "worker.committed", "worker.trimmed"]
+    )
+    async def test_after_an_error_anywhere_no_claim_is_kept_and_all_is_persisted(
+        self,
+        services: Services,
+        working: Supervisor,
+        redis_of: "redis.Redis",
+        failing_once_at: FailingOnceAt,
+        name: str,
+    ) -> None:
+        failed = failing_once_at(name)
+        rooms = [f"room-{number}" for number in range(20)]
+        for room in rooms:
+            append(redis_of, room, entry("a"))
+        await eventually(failed.is_set, 5)
+        await eventually(lambda: not any(length(redis_of, room) for room in rooms), 10)
+        await eventually(lambda: not working.worker.tasks)
+        assert (len(working.worker.leases), working.worker.works) == (0, {})
+        assert not any(redis_of.exists(KEYS.leases(shard)) for shard in range(16))
+
+    async def test_with_all_in_hand_and_nothing_under_way_it_only_waits(
+        self, services: Services, redis_of: "redis.Redis"
+    ) -> None:
+        supervisor = Supervisor(services, range(16), concurrency=2, health=Health())
+        supervisor.worker.capacity = 0
+        append(redis_of, ROOM, entry("a"))
+        assert await supervisor.claim() == []
+
     async def test_each_child_that_a_batch_cost_is_counted(
         self, services: Services, once: Once, redis_of: "redis.Redis"
     ) -> None:
@@ -508,6 +586,31 @@ class TestSignals:
 
 
 class TestStoreAway:
+    async def test_a_room_that_was_refused_goes_on_when_its_files_are_back_although_nobody_reads_it(
+        self, valkey: Valkey, configure: Configure, redis_of: "redis.Redis", settings: Any, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "segments"
+        backend = "django.core.files.storage.FileSystemStorage"
+        settings.STORAGES |= {"rooms": {"BACKEND": backend, "OPTIONS": {"location": str(folder)}}}
+        configure(valkey, STORE="persistence.stores.files.FileStore", STORAGE="rooms", DEBOUNCE_SECONDS=0)
+        async with connected() as services:
+            append(redis_of, ROOM, entry("a"))
+            assert await work_once(services) == 0
+            away = folder.rename(tmp_path / "away")
+            with pytest.raises(StoreUnavailable):
+                await services.store.load(ROOM)
+            append(redis_of, ROOM, entry("b", 2))
+            append(redis_of, "other", entry("a"))
+            assert await work_once(services) == 1
+            assert (length(redis_of, ROOM), length(redis_of, "other")) == (1, 0)
+            shutil.copytree(away, folder, dirs_exist_ok=True)
+            append(redis_of, "other", entry("b", 2))
+            redis_of.zadd(KEYS.due_of(ROOM), {ROOM: 1})
+            assert await work_once(services) == 0
+            assert await stored(services, ROOM) == [text_update("a", 1), text_update("b", 2)]
+        room = await row(ROOM)
+        assert (room.state, room.damage, length(redis_of, ROOM)) == (Room.State.OK, "", 0)
+
     async def test_nothing_is_trimmed_and_all_drains_by_itself(
         self, services: Services, working: Supervisor, redis_of: "redis.Redis", monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rooms import wire
 from rooms.entries import START, Entry, EntryId, Flag, decode, encode
-from rooms.errors import Undecodable
+from rooms.errors import LaterRelease, Undecodable
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 ENTRIES = st.builds(Entry, st.binary(max_size=100), st.booleans(), TEXT, TEXT)
@@ -63,6 +63,12 @@ class TestBytes:
     def test_an_unknown_version_is_refused(self, version):
         with pytest.raises(Undecodable):
             decode(wire.var_uint(version) + b"\x00\x00\x00\x00\x00")
+
+    @pytest.mark.parametrize(("version", "later"), [(0, False), (2, True), (15, True), (16, False), (110, False)])
+    def test_a_later_release_is_told_from_bytes_that_are_no_entry(self, version, later):
+        with pytest.raises(Undecodable) as refused:
+            decode(wire.var_uint(version) + b"\x00\x00\x00\x00\x00")
+        assert isinstance(refused.value, LaterRelease) == later
 
     @pytest.mark.parametrize("flags", [2, 4, 64, 2**31, 2**53 - 1])
     def test_flags_of_a_later_release_do_not_hide_the_entry(self, flags):
