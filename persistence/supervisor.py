@@ -4,10 +4,11 @@ import asyncio
 import logging
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from persistence import shards
 from persistence.health import Health
@@ -15,11 +16,13 @@ from persistence.readiness import NotReady
 from persistence.rota import Rota
 from persistence.services import Services, connected
 from persistence.webhooks import Deliverer
-from persistence.worker import BATCH_ROOMS, Worker
+from persistence.worker import BATCH_ROOMS, END_SECONDS, Worker
 from rooms.conf import conf
 from rooms.errors import RedisUnavailable, StoreUnavailable
 from rooms.level import level_of
 from rooms.queue import Claim
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -40,15 +43,23 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Supervisor:
-    """Runs one worker in one event loop."""
+    """Runs one worker in one event loop, until `stopped` is set."""
 
-    def __init__(self, services: Services, shards: Sequence[int], *, concurrency: int, health: Health) -> None:
+    def __init__(
+        self,
+        services: Services,
+        shards: Sequence[int],
+        *,
+        concurrency: int,
+        health: Health,
+        stopped: asyncio.Event | None = None,
+    ) -> None:
         self.services = services
         self.shards = shards
         self.health = health
         self.worker = Worker(services, concurrency=concurrency)
         self.rota = Rota(services.queue, shards)
-        self.stopped = asyncio.Event()
+        self.stopped = stopped or asyncio.Event()
 
     async def run(self) -> None:
         """Work until stop() is called or a signal comes; then finish what was begun and give the rest back."""
@@ -76,23 +87,23 @@ class Supervisor:
         async with beside([self.worker.leases.run]):
             while not self.stopped.is_set():
                 claims = await self.rota.claim(BATCH_ROOMS)
-                for claim in claims:
-                    if claim.room in finished:  # written to again meanwhile
-                        await self.worker.give_back(claim)
-                if fresh := [claim for claim in claims if claim.room not in finished]:
-                    await self.worker.persist(fresh)
+                self.worker.leases.take(claims)
+                fresh = [claim for claim in claims if claim.room not in finished]
+                await self.worker.give_back_all(claim for claim in claims if claim.room in finished)  # written to again
+                if fresh:
+                    await self.pause(None, [self.worker.start(self.worker.persist(fresh))])
                 elif self.worker.tasks:  # a room that is being compacted may have more
-                    await asyncio.wait(self.worker.tasks)
+                    await self.pause(None, self.worker.tasks)
                 else:
                     break
-            await self.worker.drain(within_seconds=self.services.conf.compute_timeout_seconds + DRAIN_SECONDS)
+            await self.worker.drain(within_seconds=DRAIN_SECONDS)
         return self.worker.failures
 
     async def claim(self) -> list[Claim]:
         """Return what is due, or nothing after a pause."""
         free = self.worker.capacity - len(self.worker.leases)
         if free <= 0:
-            await asyncio.wait(self.worker.tasks, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await self.pause(POLL_SECONDS, self.worker.tasks)
             return []
         try:
             claims = await self.rota.claim(min(free, BATCH_ROOMS))
@@ -105,28 +116,15 @@ class Supervisor:
             await self.pause(POLL_SECONDS)
         return claims
 
-    async def pause(self, seconds: float) -> None:
-        """Return after some time, or at once when asked to stop."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.stopped.wait()
+    async def pause(self, seconds: float | None, tasks: Iterable["asyncio.Task[None]"] = ()) -> None:
+        """Return after some time, if any is given, or when one of the tasks ends or a stop is asked for."""
+        stopped = asyncio.ensure_future(self.stopped.wait())
+        await asyncio.wait({stopped, *tasks}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
 
     def stop(self) -> None:
         """Let run() end."""
         self.stopped.set()
-
-    def stop_at_signals(self) -> None:
-        """Stop at the first SIGTERM or SIGINT; the second one ends the process as it would any other."""
-        loop = asyncio.get_running_loop()
-
-        def asked() -> None:
-            for number in SIGNALS:
-                loop.remove_signal_handler(number)
-                signal.signal(number, signal.SIG_DFL)
-            self.stop()
-
-        for number in SIGNALS:
-            loop.add_signal_handler(number, asked)
 
     async def sweep(self) -> None:
         """Find entries without a task about every conf.sweep_seconds; of several workers one does."""
@@ -159,6 +157,20 @@ class Supervisor:
                 logger.info("Removed %d orphaned files", removed, extra={"action": "orphans_swept", "files": removed})
 
 
+def at_signals(stop: Callable[[], object]) -> None:
+    """Call `stop` at the first SIGTERM or SIGINT; the second one ends the process as it would any other."""
+    loop = asyncio.get_running_loop()
+
+    def asked() -> None:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        stop()
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, asked)
+
+
 @asynccontextmanager
 async def beside(functions: Sequence[Callable[[], Awaitable[None]]]) -> AsyncIterator[None]:
     """Run endless functions for the length of a block; one that fails begins anew a little later."""
@@ -168,7 +180,7 @@ async def beside(functions: Sequence[Callable[[], Awaitable[None]]]) -> AsyncIte
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait(tasks, timeout=END_SECONDS)
 
 
 async def _again_and_again(function: Callable[[], Awaitable[None]]) -> None:
@@ -217,9 +229,13 @@ async def work(options: Options) -> int:
         RedisUnavailable, LayoutMismatch: at the start; later a worker waits until Redis is back.
     """
     chosen, health = options.chosen_shards, Health(file=options.health_file, port=options.health_port)
-    async with connected() as services:
-        supervisor = Supervisor(services, chosen, concurrency=options.concurrency, health=health)
-        supervisor.stop_at_signals()
+    stopped = asyncio.Event()
+    at_signals(stopped.set)
+    async with AsyncExitStack() as stack:
+        services = await _unless(stopped, stack.enter_async_context(connected()))
+        if services is None:
+            return 0
+        supervisor = Supervisor(services, chosen, concurrency=options.concurrency, health=health, stopped=stopped)
         if options.once:
             return await supervisor.run_once()
         try:
@@ -230,3 +246,14 @@ async def work(options: Options) -> int:
         finally:
             await health.aclose()
     return 0
+
+
+async def _unless(stopped: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return what some work returns, or None if a stop was asked for before it was done."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stopped.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not stopping.cancel():
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        return None
+    return await working

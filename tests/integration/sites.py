@@ -93,6 +93,11 @@ class Site:
         with self.valkey.client() as client:
             return client.zscore(self.keys.due_of(room), names.key_part(room)) is not None
 
+    def has_lease(self, room: str) -> bool:
+        """Tell whether a worker has claimed a room."""
+        with self.valkey.client() as client:
+            return client.hexists(self.keys.leases(names.shard_of(room, 16)), names.key_part(room))
+
     def rows(self, query: str, *arguments: object) -> list[tuple]:
         """Ask the database."""
         with sqlite3.connect(self.database, timeout=10) as connection:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from pycrdt import Doc, Text
 
@@ -38,6 +39,11 @@ def signalled(worker: Any, number: signal.Signals) -> int:
     """Send a signal; return the exit code."""
     worker.popen.send_signal(number)
     return worker.popen.wait(20)
+
+
+def has_connection(pid: int, port: int) -> bool:
+    """Tell whether a process has a connection to a port."""
+    return any(each.raddr and each.raddr.port == port for each in psutil.Process(pid).net_connections())
 
 
 class TestPersisting:
@@ -191,6 +197,34 @@ class TestStopping:
         time.sleep(1.0)
         assert signalled(worker, signal.SIGTERM) == 0
         assert (site.length("essay"), site.segments("essay")) == (0, 1)
+
+    async def test_without_redis_it_takes_no_longer_for_many_rooms(self, site: Site) -> None:
+        for number in range(40):
+            await site.write(f"room-{number}", typed("hello"))
+        env = {"YREDIS_REDIS_TIMEOUT_SECONDS": "1", "YREDIS_LEASE_SECONDS": "30"}
+        worker = site.worker(failpoints="worker.claimed=sleep:4", env=env)
+        assert within(20, lambda: all(site.has_lease(f"room-{number}") for number in range(40))), worker.log_tail()
+        site.valkey.freeze()
+        try:
+            began = time.monotonic()
+            assert signalled(worker, signal.SIGTERM) == 0
+            assert time.monotonic() - began < 4 + 12
+        finally:
+            site.valkey.thaw()
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_a_signal_while_it_connects_ends_it_with_0(self, site: Site, number: signal.Signals) -> None:
+        site.valkey.freeze()
+        try:
+            worker = site.worker(env={"YREDIS_REDIS_TIMEOUT_SECONDS": "30"})
+            assert within(20, lambda: has_connection(worker.pid, site.valkey.port))
+            time.sleep(0.3)
+            began = time.monotonic()
+            assert signalled(worker, number) == 0, worker.log_tail()
+            assert time.monotonic() - began < 5
+            assert "Traceback" not in worker.log.read_text()
+        finally:
+            site.valkey.thaw()
 
     async def test_a_second_signal_ends_it_at_once(self, site: Site) -> None:
         worker = site.worker()

@@ -55,5 +55,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except RedisUnavailable as error:
             raise CommandError(f"Redis does not answer: {error}") from error
+        except KeyboardInterrupt as error:  # before it listens for signals
+            raise CommandError("interrupted") from error
         if failures:
             raise CommandError(f"{failures} times a room could not be persisted: see the log")
