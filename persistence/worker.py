@@ -184,8 +184,8 @@ class Worker:
         delta, claim = outcome.delta, outcome.delta.claim
         work = self.works.pop(claim)
         try:
-            epoch, generation = work.head.epoch, work.head.generation
-            if not await self.queue.done(claim, upto=delta.last, epoch=epoch, generation=generation):
+            head = work.head
+            if not await self.queue.done(claim, work.entries, epoch=head.epoch, generation=head.generation):
                 self.leases.lose(claim, where="trimming")
         except RedisUnavailable as error:  # when the lease has run out it is persisted again: twice is harmless
             extra = {"action": "not_trimmed", "room": claim.room, "reason": str(error)}

@@ -9,6 +9,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha1
 from typing import Any
 
 from rooms import names
@@ -24,6 +25,10 @@ SWEEP_PAGE = 500
 """Keys that one step of a sweep looks at."""
 
 
+TAIL = 16
+"""Newest of the entries that were persisted, of which the stream must have the same to be trimmed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A room that one worker may persist until its lease runs out.
@@ -37,6 +42,14 @@ class Claim:
     fence: int
     shard: int
     attempt: int = 0
+
+
+def fingerprint(entries: Sequence[tuple[EntryId, bytes]]) -> str:
+    """Return a digest of the newest of some entries, ids and bytes, as done.lua makes it."""
+    digest = sha1(usedforsecurity=False)
+    for entry_id, data in reversed(entries[-TAIL:]):
+        digest.update(f"{entry_id} {len(data)} ".encode() + data)
+    return digest.hexdigest()
 
 
 def milliseconds(seconds: float) -> int:
@@ -116,20 +129,24 @@ class Queue:
         pairs = [part for claim in claims for part in (names.key_part(claim.room), claim.fence)]
         return Call(script("renew"), (self._keys.due(shard), self._keys.leases(shard)), (self._lease, *pairs))
 
-    async def done(self, claim: Claim, *, upto: EntryId, epoch: str, generation: int) -> bool:
-        """Trim a room's stream up to an id that is persisted, and give it back; False if the lease is lost.
+    async def done(
+        self, claim: Claim, persisted: Sequence[tuple[EntryId, bytes]], *, epoch: str, generation: int
+    ) -> bool:
+        """Trim from a room's stream what is persisted, and give it back; False if the lease is lost.
 
-        What was appended meanwhile is due later. If the head has another epoch or generation than `epoch` and
-        `generation`, nothing is trimmed and the room is due at once.
+        What was appended meanwhile is due later. If the stream does not have these entries, or the head has another
+        epoch or generation than `epoch` and `generation`, nothing is trimmed and the room is due at once.
+
+        Args:
+            persisted: the oldest entries, as they were read.
 
         Raises:
             RedisUnavailable: whether it was trimmed is unknown.
         """
-        return bool(await self._client.run(self._done(claim, (str(upto), epoch, generation))))
-
-    def _done(self, claim: Claim, what: tuple[str, str, int]) -> Call:
         keys = (*self._task(claim), self._keys.room(claim.room), self._keys.head(claim.room))
-        return Call(script("done"), keys, (names.key_part(claim.room), claim.fence, *what, *self._waits))
+        what = (str(persisted[-1][0]), fingerprint(persisted), epoch, generation)
+        arguments = (names.key_part(claim.room), claim.fence, *what, *self._waits, TAIL)
+        return bool(await self._client.run(Call(script("done"), keys, arguments)))
 
     async def release(self, claim: Claim, *, delay_seconds: float = 0.0) -> bool:
         """Give a room back without trimming it; False if the lease is lost.

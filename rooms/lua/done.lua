@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- Forget what is persisted of a room, and give it back.
 -- KEYS: due set, leases, stream, head.
--- ARGV: member, fence, last id that is persisted, epoch and generation of the head when the entries were read,
---       debounce, maximum delay.
+-- ARGV: member, fence, last id that is persisted, fingerprint of the newest entries up to it, epoch and generation of
+--       the head when they were read, debounce, maximum delay, how many entries the fingerprint is of at most.
 -- Returns: 1, or 0 if the lease is another's by now: then nothing is done.
 local due, leases, stream, head_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local member, fence, upto = ARGV[1], ARGV[2], ARGV[3]
@@ -16,9 +16,20 @@ local function parts(id)
   return tonumber(milliseconds or '0'), tonumber(sequence or '0')
 end
 
--- Of another epoch or generation, these are not the entries that were read: they are persisted first.
+-- An older stream that was restored has the epoch of ours, and may have given its ids to other entries since: after a
+-- clock that was ahead they follow one another. Whoever has the newest entries that we have, has those before them.
+local function fingerprint()
+  local texts = {}
+  for _, entry in ipairs(redis.call('XREVRANGE', stream, upto, '-', 'COUNT', ARGV[9])) do
+    texts[#texts + 1] = entry[1] .. ' ' .. #entry[2][2] .. ' '
+    texts[#texts + 1] = entry[2][2]
+  end
+  return redis.sha1hex(table.concat(texts))
+end
+
+-- If these are not the entries that were read, they are persisted first.
 local head = redis.call('HMGET', head_key, 'epoch', 'generation', 'floor')
-local same = (head[1] or '') == ARGV[4] and (head[2] or '0') == ARGV[5]
+local same = (head[1] or '') == ARGV[5] and (head[2] or '0') == ARGV[6] and fingerprint() == ARGV[4]
 if same then
   local milliseconds, sequence = parts(upto)
   local floor_milliseconds, floor_sequence = parts(head[3])
@@ -36,7 +47,7 @@ elseif not same then
   redis.call('ZADD', due, now, member)
 else
   local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  local at = math.min((parts(last[1][1])) + tonumber(ARGV[6]), (parts(first[1][1])) + tonumber(ARGV[7]))
-  redis.call('ZADD', due, string.format('%.0f', math.min(at, now + tonumber(ARGV[7]))), member)
+  local at = math.min((parts(last[1][1])) + tonumber(ARGV[7]), (parts(first[1][1])) + tonumber(ARGV[8]))
+  redis.call('ZADD', due, string.format('%.0f', math.min(at, now + tonumber(ARGV[8]))), member)
 end
 return 1

@@ -1,13 +1,14 @@
 """The queue: each room that has entries is persisted in time, by one worker at a time, whatever Redis loses."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 import redis
 
 from rooms import names
-from rooms.entries import Entry, EntryId
+from rooms.entries import START, Entry, EntryId
 from rooms.errors import RedisUnavailable
 from rooms.queue import Claim, Queue
 from tests.integration.conftest import Configure, Redis, connected
@@ -41,13 +42,16 @@ class Site(Redis):
 
     async def persisted(self, claim: Claim) -> bool:
         """Do as a worker that has all of a room in the store."""
-        reading = await self.streams.raw(claim.room, limit_bytes=1 << 20)
-        return await self.done(claim, upto=reading.entries[-1][0])
+        return await self.done(claim, await self.read(claim.room))
 
-    async def done(self, claim: Claim, *, upto: EntryId) -> bool:
-        """Trim up to an id, under the head of now."""
+    async def read(self, room: str = ROOM) -> Sequence[tuple[EntryId, bytes]]:
+        """Return a room's entries as a worker reads them."""
+        return (await self.streams.raw(room, limit_bytes=1 << 20)).entries
+
+    async def done(self, claim: Claim, entries: Sequence[tuple[EntryId, bytes]]) -> bool:
+        """Trim entries, under the head of now."""
         head = await self.streams.head(claim.room)
-        return await self.queue.done(claim, upto=upto, epoch=head.epoch, generation=head.generation)
+        return await self.queue.done(claim, entries, epoch=head.epoch, generation=head.generation)
 
 
 @pytest.fixture
@@ -166,11 +170,12 @@ class TestDelays:
         settings = configure(either_redis, DEBOUNCE_SECONDS=0.2, MAX_DELAY_SECONDS=60)
         async with connected(settings) as found:
             site = Site(found)
-            first = await site.write()
+            await site.write()
             await asyncio.sleep(0.3)
             claim = await site.claim()
+            entries = await site.read()
             await site.write()
-            assert await site.done(claim, upto=first)
+            assert await site.done(claim, entries)
             assert 0 < due_in(redis_of, site) <= 0.2
 
     async def test_entries_from_the_future_do_not_make_a_room_wait(self, site: Site, redis_of: "redis.Redis") -> None:
@@ -219,25 +224,48 @@ class TestDone:
     async def test_exactly_what_is_persisted_is_trimmed(self, site: Site, redis_of: "redis.Redis") -> None:
         ids = [await site.write(update=bytes((0, number))) for number in range(250)]
         claim = await site.claim()
-        assert await site.done(claim, upto=ids[123])
+        assert await site.done(claim, (await site.read())[:124])
         assert [entry_id for entry_id, _ in (await site.streams.read(ROOM)).entries] == ids[124:]
         assert (await site.streams.head(ROOM)).floor == ids[123]
         assert due_in(redis_of, site) <= 0
 
     async def test_under_another_epoch_nothing_is_trimmed(self, site: Site, redis_of: "redis.Redis") -> None:
-        last = await site.write()
+        await site.write()
         claim = await site.claim()
-        assert await site.queue.done(claim, upto=last, epoch="another", generation=0)
+        assert await site.queue.done(claim, await site.read(), epoch="another", generation=0)
         assert len((await site.streams.read(ROOM)).entries) == 1
         assert due_in(redis_of, site) <= 0
 
     async def test_in_another_generation_nothing_is_trimmed(self, site: Site, redis_of: "redis.Redis") -> None:
-        last = await site.write()
+        await site.write()
         claim = await site.claim()
         head = await site.streams.head(ROOM)
         redis_of.hset(site.keys.head(ROOM), "generation", 1)
-        assert await site.queue.done(claim, upto=last, epoch=head.epoch, generation=0)
+        assert await site.queue.done(claim, await site.read(), epoch=head.epoch, generation=0)
         assert len((await site.streams.read(ROOM)).entries) == 1
+
+    @pytest.mark.parametrize("before", [0, 1, 40])
+    async def test_of_an_older_stream_that_was_restored_nothing_is_trimmed_that_has_our_ids(
+        self, site: Site, redis_of: "redis.Redis", before: int
+    ) -> None:
+        """Redis' clock was ahead for a while, so ids follow one another since; then a replica was promoted."""
+        await site.write()
+        redis_of.hset(site.keys.head(ROOM), "last", f"{int(time.time() * 1000) + 3_600_000}-0")
+        for _ in range(before):
+            await site.write(update=b"before")
+        keys = (site.keys.room(ROOM), site.keys.head(ROOM))
+        dumps = {key: redis_of.dump(key) for key in keys}
+        lost = await site.write(update=b"lost by Redis")
+        claim, entries = await site.claim(), await site.read()
+        for key, dump in dumps.items():
+            redis_of.restore(key, 0, dump, replace=True)
+        assert await site.write(update=b"accepted anew") == lost
+        assert await site.done(claim, entries)
+        assert len(await site.read()) == before + 2
+        assert (await site.streams.head(ROOM)).floor == START
+        assert due_in(redis_of, site) <= 0
+        assert await site.persisted(await site.claim())
+        assert not redis_of.exists(site.keys.room(ROOM))
 
 
 class TestResuming:
@@ -323,12 +351,12 @@ class TestLoss:
     async def test_after_flushall_the_lease_is_lost_and_nothing_is_trimmed(
         self, site: Site, either_redis: Valkey
     ) -> None:
-        last = await site.write()
-        claim, head = await site.claim(), await site.streams.head(ROOM)
+        await site.write()
+        claim, head, entries = await site.claim(), await site.streams.head(ROOM), await site.read()
         either_redis.flushall()
         await site.write()
         assert await site.queue.renew([claim]) == {claim}
-        assert not await site.queue.done(claim, upto=last, epoch=head.epoch, generation=0)
+        assert not await site.queue.done(claim, entries, epoch=head.epoch, generation=0)
         assert len((await site.streams.read(ROOM)).entries) == 1
 
     async def test_after_flushall_what_comes_is_due(self, site: Site, either_redis: Valkey) -> None:

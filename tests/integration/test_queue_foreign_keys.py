@@ -114,8 +114,8 @@ async def test_a_floor_that_can_not_be_read_is_mended_by_the_next_trim(
     site: Site, redis_of: "redis.Redis", floor: str
 ) -> None:
     claims = {claim.room: claim for claim in await site.claimed()}
-    head, last = await site.streams.head(ROOM), (await site.streams.read(ROOM)).entries[-1][0]
+    head, entries = await site.streams.head(ROOM), await site.read()
     redis_of.hset(site.keys.head(ROOM), "floor", floor)
-    assert await site.queue.done(claims[ROOM], upto=last, epoch=head.epoch, generation=head.generation)
+    assert await site.queue.done(claims[ROOM], entries, epoch=head.epoch, generation=head.generation)
     assert not redis_of.exists(site.keys.room(ROOM))
-    assert (await site.streams.head(ROOM)).floor == last
+    assert (await site.streams.head(ROOM)).floor == entries[-1][0]
