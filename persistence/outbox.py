@@ -47,6 +47,11 @@ def claim(hold_seconds: float) -> Parcel | None:
     return None
 
 
+def number_due() -> int:
+    """Return how many rows are due."""
+    return Delivery.objects.filter(due_at__lte=timezone.now()).count()
+
+
 def delivered(parcel: Parcel, debounce_seconds: float) -> None:
     """Forget a row, or if the room was persisted once more meanwhile, let that be told after the debounce."""
     with transaction.atomic():

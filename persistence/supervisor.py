@@ -79,6 +79,8 @@ class Supervisor:
     async def run_once(self) -> int:
         """Persist what is due by now, debounce and back-off as ever; return how many rooms could not be.
 
+        Then the webhook is told of what is due: of what was persisted just now mostly the next time.
+
         Raises:
             RedisUnavailable: no answer.
         """
@@ -96,6 +98,8 @@ class Supervisor:
                     await self.pause(None, self.worker.tasks)
                 else:
                     break
+            if self.services.conf.webhook_url and not self.stopped.is_set():
+                await self.pause(None, [self.worker.start(Deliverer(self.services.conf).run_once())])
             await self.worker.drain(within_seconds=DRAIN_SECONDS)
         return self.worker.failures
 

@@ -8,7 +8,8 @@ import asyncio
 import logging
 import random
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 
@@ -65,6 +66,24 @@ class Deliverer:
 
     async def run(self) -> None:
         """Deliver until cancelled; what is on its way then is given back."""
+        async with self.means() as (client, compute):
+            while True:
+                await self.be_free()
+                await asyncio.sleep(await self.deliver_one(client, compute))
+
+    async def run_once(self) -> None:
+        """Deliver what is due now, once; give up when the store or the receiver is away."""
+        async with self.means() as (client, compute):
+            for _ in range(await pool.run(outbox.number_due)):
+                if self.failures_in_row or await self.deliver_one(client, compute):
+                    break
+                await self.be_free()
+            if self.in_hand:
+                await asyncio.wait(self.in_hand)
+
+    @asynccontextmanager
+    async def means(self) -> AsyncIterator[tuple[httpx.AsyncClient, Compute]]:
+        """Have what it takes to deliver for the length of a block; what is on its way at its end is given back."""
         compute = Compute(
             processes=1,
             memory_bytes=self.conf.compute_memory_bytes,
@@ -74,9 +93,7 @@ class Deliverer:
         try:
             async with httpx.AsyncClient(auth=self.address.auth, timeout=None) as client:  # noqa: S113  # send has one
                 try:
-                    while True:
-                        await self.be_free()
-                        await self.deliver_one(client, compute)
+                    yield client, compute
                 finally:
                     await self.give_back()
         finally:
@@ -90,18 +107,16 @@ class Deliverer:
             pause_seconds = min(2.0 ** min(self.failures_in_row - 1, 30), LONGEST_PAUSE_SECONDS)
             await asyncio.sleep(pause_seconds * random.uniform(0.75, 1.25))  # noqa: S311  # no secret
 
-    async def deliver_one(self, client: httpx.AsyncClient, compute: Compute) -> None:
-        """Make the document of a room that is due and begin to send it; or wait a little if there is none."""
+    async def deliver_one(self, client: httpx.AsyncClient, compute: Compute) -> float:
+        """Make the document of a room that is due and begin to send it; return how long to wait if there is none."""
         hold_seconds = self.most_seconds + self.conf.webhook_timeout_seconds + HOLD_SECONDS
         try:
             parcel = await pool.run(outbox.claim, hold_seconds)
         except StoreUnavailable as error:
             logger.log(level_of(error), "Could not look into the outbox: %s", error, extra={"action": "outbox_away"})
-            await asyncio.sleep(STORE_AWAY_SECONDS)
-            return
+            return STORE_AWAY_SECONDS
         if parcel is None:
-            await asyncio.sleep(POLL_SECONDS)
-            return
+            return POLL_SECONDS
         making = asyncio.create_task(self._made(parcel, compute))
         try:
             content = await making
@@ -115,6 +130,7 @@ class Deliverer:
             task = asyncio.create_task(self._send(client, parcel, content))
             self.in_hand[task] = parcel
             task.add_done_callback(self.in_hand.pop)
+        return 0.0
 
     async def _made(self, parcel: Parcel, compute: Compute) -> Content | None:
         """Return a room's document, or None if there is none or it can't be made, which is noted."""

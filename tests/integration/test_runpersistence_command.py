@@ -1,5 +1,6 @@
 """`manage.py runpersistence` as an operator runs it: a process with signals, exit codes, and one line when it won't."""
 
+import asyncio
 import re
 import signal
 import sqlite3
@@ -257,6 +258,22 @@ class TestOnce:
             "runpersistence", "--once", env={"YREDIS_DEBOUNCE_SECONDS": "60", "YREDIS_MAX_DELAY_SECONDS": "60"}
         )
         assert (done.returncode, site.length("essay")) == (0, 1), done.stderr
+
+    async def test_the_webhook_is_told_by_this_run_or_the_next(self, site: Site) -> None:
+        receiver = Receiver()
+        await receiver.start()
+        env = {
+            "YREDIS_WEBHOOK_URL": receiver.url,
+            "YREDIS_WEBHOOK_SECRET": "s3cret",
+            "YREDIS_WEBHOOK_DEBOUNCE_SECONDS": "0.001",
+        }
+        await site.write("essay", typed("hello"))
+        await asyncio.sleep(0.3)
+        for _ in range(2):
+            done = await asyncio.to_thread(site.manage, "runpersistence", "--once", env=env)
+            assert done.returncode == 0, done.stderr
+        assert [request.path for request in receiver.requests] == ["/hook/essay"]
+        await receiver.stop()
 
     async def test_what_it_could_not_persist_is_exit_code_1(self, site: Site) -> None:
         with site.valkey.client() as client:

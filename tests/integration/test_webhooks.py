@@ -339,6 +339,28 @@ class TestFailures:
         assert (row.due_at <= timezone.now(), row.attempts) == (True, 0)
 
 
+class TestOnce:
+    async def test_all_that_is_due_is_delivered_and_it_ends(self, receiver, persist, site):
+        for number in range(10):
+            await persist(f"room-{number}", typed("one"))
+        await persist("later", typed("one"), due_in_seconds=60)
+        async with asyncio.timeout(10):
+            await Deliverer(conf()).run_once()
+        assert len(receiver.requests) == 10
+        assert [row.room.name for row in await pool.run(lambda: list(Delivery.objects.select_related("room")))] == [
+            "later"
+        ]
+
+    async def test_it_ends_soon_when_the_receiver_is_away(self, receiver, persist, site):
+        receiver.status = 503
+        for number in range(50):
+            await persist(f"room-{number}", typed("one"))
+        async with asyncio.timeout(5):
+            await Deliverer(conf()).run_once()
+        assert 1 <= len(receiver.requests) <= 2 * webhooks.SENDERS
+        assert len(await rows()) == 50
+
+
 class TestTheOutbox:
     async def test_a_row_that_was_claimed_is_nobody_else_s(self, persist, site):
         await persist("essay", typed("one"))

@@ -40,7 +40,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--once",
             action="store_true",
-            help="persist what is due now, then exit; a room that was written to within DEBOUNCE_SECONDS is not due",
+            help="persist what is due now, tell the webhook what is due, then exit; a room that was written to within"
+            " DEBOUNCE_SECONDS is not due, and orphaned files are left to workers that go on",
         )
         parser.add_argument("--health-file", type=Path, metavar="PATH", help="touched every second while all is well")
         parser.add_argument("--health-port", type=int, metavar="N", help="answers HTTP: 200 while all is well, or 503")
