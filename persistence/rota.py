@@ -16,7 +16,7 @@ class Rota:
     async def claim(self, limit: int) -> list[Claim]:
         """Return up to `limit` rooms that are due: of each shard its share, and more of those that have more.
 
-        Fewer than `limit` are all there are: every shard was asked until it had no more.
+        If they are fewer, every shard was asked until it gave fewer than it might have.
 
         Raises:
             RedisUnavailable: no answer; what was claimed all the same comes back when its lease has run out.
