@@ -85,16 +85,16 @@ async def test_what_hangs_in_one_pool_is_not_in_the_way_of_another() -> None:
 
 async def test_what_never_began_is_dropped(settings: Any) -> None:
     settings.YREDIS = {"STORE_THREADS": 2, "STORE_TIMEOUT_SECONDS": 60}  # nothing is given up while this goes on
-    release, began = threading.Event(), threading.Event()
+    release, began, own = threading.Event(), threading.Event(), pool.Pool("own")
     try:
-        hanging = [asyncio.create_task(pool.run(release.wait)) for _ in range(2)]
-        late = asyncio.create_task(pool.run(began.set))
+        hanging = [asyncio.create_task(own.run(release.wait)) for _ in range(2)]
+        late = asyncio.create_task(own.run(began.set))
         await asyncio.sleep(0.05)
         late.cancel()
         await asyncio.gather(late, return_exceptions=True)
     finally:
         release.set()
-    await asyncio.gather(*hanging, pool.run(max, 1, 2))
+    await asyncio.gather(*hanging, own.run(max, 1, 2))
     assert not began.is_set()
 
 
