@@ -86,9 +86,10 @@ class TestWell:
         await asyncio.to_thread(within, 20, lambda: site.segments("room-0"))
         for _ in range(4):
             await asyncio.to_thread(clean, site)
+        compacted = await asyncio.to_thread(within, 20, lambda: worker.says("Compacted room"))
         working = False
         await writing
-        assert worker.says("Compacted room"), worker.log_tail()
+        assert compacted, worker.log_tail()
 
 
 class TestFindings:
