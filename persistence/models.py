@@ -82,3 +82,20 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.room_id}: {self.version}"
+
+
+class Owner(models.Model):
+    """The name by which this database's files are known (persistence.stores.owner).
+
+    A copy of the database has the row too; its own fingerprint is another, and gets another name.
+    """
+
+    fingerprint = models.CharField(_("fingerprint"), max_length=64, unique=True)
+    name = models.CharField(_("name"), max_length=32)
+
+    class Meta:
+        verbose_name = _("owner of files")
+        verbose_name_plural = _("owners of files")
+
+    def __str__(self) -> str:
+        return self.name

@@ -13,12 +13,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from persistence.models import Segment
+from persistence.stores import owner
 from persistence.stores.place import Place
 from persistence.stores.port import SegmentStore
 from rooms.conf import conf
-
-FOLDERS = [f"{number:02x}" for number in range(256)]
-"""Files are spread over so many folders, so that none is too long to be listed."""
 
 
 class FileStore(SegmentStore):
@@ -36,11 +34,14 @@ class FileStore(SegmentStore):
 
     @property
     def root(self) -> str:
-        """Folder of all files, within the storage."""
-        return f"yredis/{quote(conf().prefix, safe='')}"
+        """Folder of all files of this database, within the storage. Before there were owners they were one above."""
+        return f"yredis/{quote(conf().prefix, safe='')}/{owner.name()}"
 
     def keep(self, room: str, data: bytes) -> Place:
-        """Write a file with a new name; on a file system it survives a power cut from here on."""
+        """Write a file with a new name; on a file system it survives a power cut from here on.
+
+        Files are spread over 256 folders, so that none is too long to be listed.
+        """
         name = uuid4().hex
         location = self.storage.save(f"{self.root}/{name[:2]}/{name}.segment", ContentFile(data))
         _sync(self.storage, location)
@@ -57,16 +58,20 @@ class FileStore(SegmentStore):
         return super().unshared()
 
     def folders(self) -> Sequence[str]:
-        """Return the folders that have files."""
+        """Return the folders that have files of this database: a row of another may point to any other file."""
+        root = self.root
         try:
-            return [f"{self.root}/{name}" for name in self.storage.listdir(self.root)[0]]
+            return [f"{root}/{name}" for name in self.storage.listdir(root)[0]]
         except FileNotFoundError:  # nothing was ever kept
             return ()
 
     def orphans(self, folder: str, older_than_seconds: float) -> list[str]:
-        """Return old files without a row. They are listed before the rows are: what commits meanwhile has its row."""
+        """Return old files without a row. They are listed before the rows are: what commits meanwhile has its row.
+
+        Rows count whatever storage they name: several aliases may be the same place.
+        """
         locations = [f"{folder}/{name}" for name in self.storage.listdir(folder)[1]]
-        ours = Segment.objects.filter(storage=self.alias, location__startswith=f"{folder}/")
+        ours = Segment.objects.filter(location__startswith=f"{folder}/")
         rowless = sorted(set(locations) - set(ours.values_list("location", flat=True)))
         oldest = timezone.now() - timedelta(seconds=older_than_seconds)
         return [location for location in rowless if self._written_before(location, oldest)]
