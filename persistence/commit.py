@@ -13,10 +13,11 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from persistence import chain, holes
 from persistence.models import Delivery, Quarantined, Segment
 from persistence.stores.place import Place
 from rooms.conf import conf
-from rooms.entries import Entry, EntryId
+from rooms.entries import START, Entry, EntryId
 from rooms.errors import StoreUnavailable
 from rooms.models import Room
 from rooms.queue import Claim
@@ -43,6 +44,7 @@ class Delta:
         data: the entries as framing.pack gives them.
         place: where `data` can be read again; None until it can.
         lag_seconds: age of the oldest entry.
+        floor: of the head, when it was read: everything up to it was trimmed, and is in the store.
     """
 
     claim: Claim
@@ -54,6 +56,7 @@ class Delta:
     place: Place | None
     quarantined: Sequence[Poison]
     lag_seconds: float
+    floor: EntryId = START
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,8 @@ def commit(deltas: Sequence[Delta]) -> list[Outcome]:
     """Append each delta to its room's chain, all in one transaction; return what became of them, in the same order.
 
     Raises:
-        StoreUnavailable: a room's chain is damaged, or bytes wait for so long that the sweep may have taken them.
+        StoreUnavailable: a room's chain is damaged or ends before its stream begins, or bytes wait for so long that
+            the sweep may have taken them.
         Exception: whatever the database raises. Nothing is committed then, as far as anybody knows.
     """
     with transaction.atomic():
@@ -109,10 +113,23 @@ def _outcome(delta: Delta, row: Room) -> Outcome:
     if row.fence >= delta.claim.fence:
         again = row.fence == delta.claim.fence and _is_there(delta, row)
         return Outcome(delta, again, row.fence, row.pk, row.snapshot_bytes, row.delta_bytes, row.delta_count)
+    if hole := _hole(delta, row):
+        raise StoreUnavailable(f"room {row.name} is refused, the store is older than Redis: {hole}")
     if delta.place is None or delta.place.is_stale:
         raise StoreUnavailable(f"the bytes of room {row.name} were written too long ago to be relied on")
     size, number = row.delta_bytes + len(delta.data), row.delta_count + 1
     return Outcome(delta, True, delta.claim.fence, row.pk, row.snapshot_bytes, size, number)
+
+
+def _hole(delta: Delta, row: Room) -> str:
+    """Return what is missing between a room's chain and a delta; "" if nothing is.
+
+    Another life of Redis begins with a floor of 0-0, so that a floor is always one up to which somebody persisted.
+    """
+    if delta.floor <= EntryId.parse(row.last_entry_id):
+        return ""
+    covered = chain.covered(Segment.objects.filter(room=row, generation__gte=row.generation).defer("payload"))
+    return holes.described(delta.floor, covered) if delta.floor > covered else ""
 
 
 def _is_there(delta: Delta, row: Room) -> bool:

@@ -88,4 +88,5 @@ async def delta_of(work: Work, good: Sequence[tuple[EntryId, Entry]], poison: Se
         place=None,
         quarantined=poison,
         lag_seconds=work.lag_seconds,
+        floor=work.head.floor,
     )
