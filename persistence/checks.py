@@ -36,7 +36,9 @@ def check_store(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -
         return []
     store = chosen()
     found = list(_storage(store)) if isinstance(store, FileStore) else []
-    return found or [*_unshared(store), *_durations()]
+    if not any(message.is_serious() for message in found):
+        found += _unshared(store)
+    return [*found, *_durations()]
 
 
 def _storage(store: FileStore) -> Iterator[CheckMessage]:
