@@ -11,6 +11,7 @@ from django.db.models import F
 
 from persistence import framing
 from persistence.models import Segment
+from persistence.transactions import rows
 from rooms.entries import START, Entry, EntryId
 from rooms.errors import StoreUnavailable, Undecodable
 from rooms.models import Room
@@ -27,7 +28,7 @@ class Gone(StoreUnavailable):
 
 def listed(room: str) -> list[Segment]:
     """Return the segments of a room, in order, with those bytes that are in their rows."""
-    ours = Segment.objects.filter(room__name=room, generation__gte=F("room__generation"))
+    ours = rows(Segment).filter(room__name=room, generation__gte=F("room__generation"))
     return list(ours.select_related("room").order_by("pk"))
 
 

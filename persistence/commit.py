@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 
-from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from persistence import chain, holes
 from persistence.models import Delivery, Quarantined, Segment
 from persistence.stores.place import Place
+from persistence.transactions import atomic, rows
 from rooms.conf import conf
 from rooms.entries import START, Entry, EntryId
 from rooms.errors import StoreUnavailable
@@ -85,7 +85,7 @@ def commit(deltas: Sequence[Delta]) -> list[Outcome]:
             the sweep may have taken them.
         Exception: whatever the database raises. Nothing is committed then, as far as anybody knows.
     """
-    with transaction.atomic():
+    with atomic():
         rooms = _locked([delta.claim.room for delta in deltas])
         outcomes = [_outcome(delta, rooms[delta.claim.room]) for delta in deltas]
         new = [one for one in outcomes if one.kept and one.delta.claim.fence > rooms[one.delta.claim.room].fence]
@@ -99,11 +99,11 @@ def commit(deltas: Sequence[Delta]) -> list[Outcome]:
 
 def _locked(names: Sequence[str]) -> dict[str, Room]:
     """Return the rows of rooms, which are made where there are none; nobody else changes them in this transaction."""
-    known = set(Room.objects.filter(name__in=names).values_list("name", flat=True))
+    known = set(rows(Room).filter(name__in=names).values_list("name", flat=True))
     if missing := sorted(set(names) - known):
         Room.objects.bulk_create([Room(name=name) for name in missing], ignore_conflicts=True)
-    rows = Room.objects.select_for_update().filter(name__in=names).order_by("pk")  # in one order: no deadlock
-    return {row.name: row for row in rows}
+    locked = rows(Room).select_for_update().filter(name__in=names).order_by("pk")  # in one order: no deadlock
+    return {row.name: row for row in locked}
 
 
 def _outcome(delta: Delta, row: Room) -> Outcome:
@@ -128,17 +128,17 @@ def _hole(delta: Delta, row: Room) -> str:
     """
     if delta.floor <= EntryId.parse(row.last_entry_id):
         return ""
-    covered = chain.covered(Segment.objects.filter(room=row, generation__gte=row.generation).defer("payload"))
+    covered = chain.covered(rows(Segment).filter(room=row, generation__gte=row.generation).defer("payload"))
     return holes.described(delta.floor, covered) if delta.floor > covered else ""
 
 
 def _is_there(delta: Delta, row: Room) -> bool:
-    ours = Segment.objects.filter(room=row, fence=delta.claim.fence, kind=Segment.Kind.DELTA)
+    ours = rows(Segment).filter(room=row, fence=delta.claim.fence, kind=Segment.Kind.DELTA)
     return ours.filter(first_entry_id=str(delta.first), last_entry_id=str(delta.last)).exists()
 
 
 def _append(outcomes: Sequence[Outcome]) -> None:
-    generations = dict(Room.objects.filter(pk__in=[one.room_id for one in outcomes]).values_list("pk", "generation"))
+    generations = dict(rows(Room).filter(pk__in=[one.room_id for one in outcomes]).values_list("pk", "generation"))
     Segment.objects.bulk_create(
         [
             segment_of(
@@ -206,7 +206,7 @@ def _update(outcome: Outcome) -> None:
 
 def quarantine(several: Iterable[tuple[int, Sequence[Poison]]]) -> None:
     """Keep the poison of rooms, and write into their rows how much there is."""
-    rows = [
+    kept = [
         Quarantined(
             room_id=room_id,
             entry_id=str(poison.entry_id),
@@ -218,15 +218,15 @@ def quarantine(several: Iterable[tuple[int, Sequence[Poison]]]) -> None:
         for room_id, poisons in several
         for poison in poisons
     ]
-    if rows:
-        Quarantined.objects.bulk_create(rows)
-        for room_id in {row.room_id for row in rows}:
+    if kept:
+        Quarantined.objects.bulk_create(kept)
+        for room_id in {row.room_id for row in kept}:
             count_quarantined(room_id)
 
 
 def count_quarantined(room_id: int) -> None:
     """Write into a room's row how many of its entries are in quarantine."""
-    Room.objects.filter(pk=room_id).update(quarantined=Quarantined.objects.filter(room=room_id).count())
+    rows(Room).filter(pk=room_id).update(quarantined=rows(Quarantined).filter(room=room_id).count())
 
 
 def _announce(room_ids: Sequence[int]) -> None:

@@ -16,6 +16,7 @@ from persistence import chain
 from persistence.models import Segment
 from persistence.stores.place import Place
 from persistence.stores.port import SegmentStore
+from persistence.transactions import rows
 from rooms import pool
 from rooms.conf import conf
 from rooms.errors import StoreUnavailable
@@ -142,7 +143,7 @@ def move(pk: int, store: SegmentStore) -> int:
 
 
 def _unchanged(segment: Segment) -> QuerySet[Segment]:
-    return Segment.objects.filter(pk=segment.pk, storage=segment.storage, location=segment.location)
+    return rows(Segment).filter(pk=segment.pk, storage=segment.storage, location=segment.location)
 
 
 def _at(segment: Segment, place: Place) -> Segment:

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import transaction
-
 from persistence.commit import quarantine, segment_of
 from persistence.compaction import Compacted
 from persistence.models import Segment
 from persistence.stores.place import Place
+from persistence.transactions import atomic, rows
 from rooms.entries import EntryId
 from rooms.errors import StoreUnavailable
 from rooms.models import Room
@@ -39,11 +38,11 @@ def replace(snapshot: Snapshot) -> list[Segment] | None:
     room = snapshot.claim.room
     if snapshot.place.is_stale:
         raise StoreUnavailable(f"the snapshot of room {room} was written too long ago to be relied on")
-    with transaction.atomic():
-        row = Room.objects.select_for_update().get(name=room)
+    with atomic():
+        row = rows(Room).select_for_update().get(name=room)
         if row.fence != snapshot.claim.fence:
             return None
-        chain = Segment.objects.filter(room=row, pk__in=snapshot.replaced).order_by("pk").defer("payload")
+        chain = rows(Segment).filter(room=row, pk__in=snapshot.replaced).order_by("pk").defer("payload")
         gone = list(chain.select_for_update())
         new = _segment(row, gone, snapshot)
         chain.delete()
@@ -65,7 +64,7 @@ def _segment(row: Room, chain: Sequence[Segment], snapshot: Snapshot) -> Segment
 
 
 def _update(row: Room, snapshot: Snapshot) -> None:
-    deltas = Segment.objects.filter(room=row, kind=Segment.Kind.DELTA, generation__gte=row.generation)
+    deltas = rows(Segment).filter(room=row, kind=Segment.Kind.DELTA, generation__gte=row.generation)
     sizes = list(deltas.values_list("byte_size", flat=True))
     Room.objects.filter(pk=row.pk).update(
         snapshot_bytes=len(snapshot.data),

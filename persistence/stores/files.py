@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from persistence.models import Segment
 from persistence.stores import owner
 from persistence.stores.place import Place
 from persistence.stores.port import SegmentStore
+from persistence.transactions import rows
 from rooms.conf import conf
 
 
@@ -49,7 +51,7 @@ class FileStore(SegmentStore):
 
     def elsewhere(self) -> QuerySet[Segment]:
         """Return the segments that are in the database, or in another storage."""
-        return Segment.objects.exclude(storage=self.alias)
+        return rows(Segment).exclude(storage=self.alias)
 
     def unshared(self) -> str:
         """Return why other processes could not read it."""
@@ -71,7 +73,7 @@ class FileStore(SegmentStore):
         Rows count whatever storage they name: several aliases may be the same place.
         """
         locations = [f"{folder}/{name}" for name in self.storage.listdir(folder)[1]]
-        ours = Segment.objects.filter(location__startswith=f"{folder}/")
+        ours = rows(Segment).filter(location__startswith=f"{folder}/")
         rowless = sorted(set(locations) - set(ours.values_list("location", flat=True)))
         oldest = timezone.now() - timedelta(seconds=older_than_seconds)
         return [location for location in rowless if self._written_before(location, oldest)]
@@ -99,9 +101,23 @@ def _sync(storage: Storage, location: str) -> None:
         path = Path(storage.path(location))
     except NotImplementedError:
         return
-    for each in (path, path.parent):
-        descriptor = os.open(each, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    _fsync(path)
+    _fsync(path.parent)
+    depth = len(PurePosixPath(location).parts)  # up to the storage's own folder, which may be new too
+    for folder in path.parents[:depth]:
+        if folder not in _named:  # whoever has made it: perhaps another process, a moment ago
+            with suppress(PermissionError):
+                _fsync(folder.parent)
+            _named.add(folder)
+
+
+_named: set[Path] = set()
+"""Folders whose names have reached the disk: for each storage, as many as it has."""
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

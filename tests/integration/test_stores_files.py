@@ -153,6 +153,22 @@ class TestFolder(Files):
         """Let no file be opened or written in time, as a network file system does that went away."""
         pytest.skip("a local folder does not hang")
 
+    async def test_a_file_and_all_names_on_the_way_to_it_reach_the_disk(
+        self, store: SegmentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        synced, fsync = list[Path](), os.fsync
+
+        def noted(descriptor: int) -> None:
+            synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+            fsync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", noted)
+        for _ in range(40):  # in most of them a new one of 256 folders
+            path = tmp_path / "segments" / (await pool.run(store.keep, "essay", b"bytes")).location
+            assert set(synced) >= {path, path.parent, path.parent.parent}
+        assert set(synced) >= {tmp_path, *path.parents[:5]}
+        assert synced.count(tmp_path) == 1
+
     async def test_a_full_disk_is_an_error_and_what_is_there_stays(
         self, store: SegmentStore, settings: Any, tmp_path: Path
     ) -> None:
