@@ -35,11 +35,8 @@ def replace(snapshot: Snapshot) -> list[Segment] | None:
         StoreUnavailable: the chain is another one by now, or the bytes were written too long ago.
         Exception: whatever the database raises. Nothing is committed then, as far as anybody knows.
     """
-    room = snapshot.claim.room
-    if snapshot.place.is_stale:
-        raise StoreUnavailable(f"the snapshot of room {room} was written too long ago to be relied on")
     with atomic():
-        row = rows(Room).select_for_update().get(name=room)
+        row = rows(Room).select_for_update().get(name=snapshot.claim.room)
         if row.fence != snapshot.claim.fence:
             return None
         chain = rows(Segment).filter(room=row, pk__in=snapshot.replaced).order_by("pk").defer("payload")
@@ -49,6 +46,8 @@ def replace(snapshot: Snapshot) -> list[Segment] | None:
         new.save(force_insert=True)
         quarantine([(row.pk, snapshot.compacted.poison)])
         _update(row, snapshot)
+        if snapshot.place.is_stale:  # asked last: by now it may have waited for others' locks
+            raise StoreUnavailable(f"the snapshot of room {row.name} was written too long ago to be relied on")
     return gone
 
 
