@@ -9,18 +9,14 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from django.core.files.storage import InvalidStorageError
-
 from persistence import chain, holes
 from persistence.compaction import compact
 from persistence.models import Quarantined, Segment
 from persistence.stores.database import DatabaseStore
-from persistence.stores.files import FileStore
 from persistence.stores.port import SegmentStore
 from rooms import pool
 from rooms.backend import Backend
 from rooms.bells import Head
-from rooms.conf import conf
 from rooms.entries import START, Entry, EntryId, decode
 from rooms.errors import StoreUnavailable, Undecodable
 from rooms.models import Room
@@ -246,22 +242,3 @@ def _reader() -> SegmentStore:
     """Return a store that reads: the site's own, or another, for all read all segments."""
     chosen = store()
     return chosen if isinstance(chosen, SegmentStore) else DatabaseStore()
-
-
-async def orphans() -> AsyncIterator[str]:
-    """Yield the files that belong to no segment and are older than ORPHAN_GRACE_SECONDS; raise StoreUnavailable."""
-    for each in _with_files():
-        for folder in await pool.run(each.folders):
-            for location in await pool.run(each.orphans, folder, conf().orphan_grace_seconds):
-                yield location
-
-
-def _with_files() -> list[SegmentStore]:
-    """Return the site's store, and that for files: what was moved from there may have left some."""
-    chosen, files = store(), FileStore()
-    found = [chosen] if isinstance(chosen, SegmentStore) else []
-    try:
-        _ = files.storage
-    except InvalidStorageError:
-        return found
-    return found if isinstance(chosen, FileStore) else [*found, files]

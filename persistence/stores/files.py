@@ -61,10 +61,12 @@ class FileStore(SegmentStore):
 
     def folders(self) -> Sequence[str]:
         """Return the folders that have files of this database: a row of another may point to any other file."""
+        if not owner.known():
+            return ()
         root = self.root
         try:
             return [f"{root}/{name}" for name in self.storage.listdir(root)[0]]
-        except FileNotFoundError:  # nothing was ever kept
+        except FileNotFoundError:  # nothing was ever kept there
             return ()
 
     def orphans(self, folder: str, older_than_seconds: float) -> list[str]:

@@ -9,10 +9,11 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
-from django.db import DatabaseError, connections, router
+from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from persistence.models import Owner
+from persistence.transactions import rows
 
 CLUSTER = """
     SELECT system_identifier, (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -22,17 +23,25 @@ CLUSTER = """
 
 def name() -> str:
     """Return what the files of this database are known by; a database that has no name is given one."""
-    alias = router.db_for_write(Owner)
-    rows = Owner.objects.using(alias)
-    found = rows.filter(fingerprint=(fingerprint := _fingerprint(connections[alias])))
-    if owner := found.first():
-        return owner.name
-    rows.bulk_create([Owner(fingerprint=fingerprint, name=uuid4().hex)], ignore_conflicts=True)
-    return found.get().name
+    if found := known():
+        return found
+    rows(Owner).bulk_create([Owner(fingerprint=_fingerprint(), name=uuid4().hex)], ignore_conflicts=True)
+    return known()
 
 
-def _fingerprint(connection: BaseDatabaseWrapper) -> str:
-    """Return what a copy of a database has not in common with it: where it is, and what only its server knows."""
+def known() -> str:
+    """Return the name of this database, or "" if it has none so far: then it has no files either."""
+    owner = rows(Owner).filter(fingerprint=_fingerprint()).first()
+    return owner.name if owner else ""
+
+
+def _fingerprint() -> str:
+    """Return what a copy of this database has not in common with it."""
+    return _described(connections[rows(Owner).db])
+
+
+def _described(connection: BaseDatabaseWrapper) -> str:
+    """Return where a database is, and what only its server knows, as a hash."""
     settings = connection.settings_dict
     where = [connection.vendor, *(str(settings.get(key) or "") for key in ("NAME", "HOST", "PORT"))]
     known = {"postgresql": _cluster, "sqlite": _file}.get(connection.vendor)

@@ -60,7 +60,7 @@ class SegmentStore(ABC):
         return ""
 
     def folders(self) -> Sequence[str]:
-        """Return the parts of the store that a sweep goes through one after the other."""
+        """Return the parts of the store that a sweep goes through one after the other (persistence.orphans)."""
         return ()
 
     def orphans(self, folder: str, older_than_seconds: float) -> list[str]:

@@ -131,6 +131,16 @@ class TestFindings:
         assert "orphaned file: " in findings(site, env=FILES)
         assert "orphaned file: " in findings(site)
 
+    async def test_an_orphan_that_a_move_to_the_database_left_is_removed_with_it(self, site: Site) -> None:
+        await filled(site, "essay", env=FILES)
+        orphan = next((site.folder / "data").rglob("*.segment")).with_name("orphan.segment")
+        orphan.write_bytes(b"nobody's")
+        os.utime(orphan, (time.time() - 7200,) * 2)
+        done = site.manage("movestore", "--to", "database")
+        assert done.returncode == 0, done.stderr
+        assert list((site.folder / "data").rglob("*.segment")) == []
+        clean(site)
+
     @pytest.mark.parametrize(
         ("statement", "finding"),
         [

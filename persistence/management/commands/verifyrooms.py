@@ -6,10 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from persistence import holes, verifying
+from persistence import holes, orphans, verifying
 from persistence.verifying import UnknownRoom, Verified
 from rooms import names
 from rooms.backend import Backend
+from rooms.conf import conf
 from rooms.errors import NoSuchRoom, YRedisError
 
 LINE = "{:<32} {:>8} {:>12} {:>8}  {}"
@@ -64,7 +65,7 @@ class Command(BaseCommand):
     async def orphans(self) -> int:
         """Print files that belong to no segment; return how many there are."""
         found = 0
-        async for location in verifying.orphans():
+        async for location in orphans.found(conf().orphan_grace_seconds):
             self.stdout.write(self.style.ERROR(f"orphaned file: {location}"))
             found += 1
         return found
