@@ -11,6 +11,7 @@ from persistence.compaction import Compacted, compact, is_due
 from persistence.leases import Leases
 from persistence.replacement import Snapshot, replace
 from persistence.services import Services
+from persistence.tails import written_anew
 from rooms import pool
 from rooms.calmly import calmly
 from rooms.errors import RedisUnavailable, YRedisError
@@ -23,7 +24,7 @@ NOTHING = Compacted((), gap=False, verbatim=False)
 """What a chain becomes in which there was only poison; its ids stay covered."""
 
 REMEMBERED = 10_000
-"""Rooms whose last compaction failed."""
+"""Rooms whose last compaction failed, or left some of their deltas as they were."""
 
 
 class Compactor:
@@ -33,12 +34,12 @@ class Compactor:
         self._services = services
         self._leases = leases
         self._slots = asyncio.Semaphore(max(1, services.conf.compute_processes - 1))
-        self._failed_at: OrderedDict[str, int] = OrderedDict()
+        self._left: OrderedDict[str, int] = OrderedDict()
 
     def wants(self, outcome: Outcome) -> bool:
-        """Tell whether a chain is worth compacting, and twice as long as when that failed."""
+        """Tell whether a chain is worth compacting, and twice as long as what the last time left of it."""
         due = is_due(outcome.delta_bytes, outcome.delta_count, outcome.snapshot_bytes, self._services.conf)
-        return due and outcome.delta_count >= 2 * self._failed_at.get(outcome.delta.claim.room, 0)
+        return due and outcome.delta_count >= 2 * self._left.get(outcome.delta.claim.room, 0)
 
     async def compact(self, outcome: Outcome) -> None:
         """Compact one room under its lease, and give that back whatever happens."""
@@ -62,29 +63,35 @@ class Compactor:
         segments, several = await store.read(claim.room)
         entries = await pool.run(chain.entries, segments, several)
         compacted = await compact(self._services.compute, entries) or NOTHING
-        data = await calmly(outcome.delta_bytes, framing.pack, compacted.entries)
-        place = await pool.run(store.keep, claim.room, data)
-        snapshot = Snapshot(claim, [one.pk for one in segments], data, place, compacted)
-        gone = await pool.run(replace, snapshot)
+        old, compacted = await pool.run(written_anew, segments, several, entries, compacted)
+        data = await calmly(outcome.delta_bytes, framing.pack, compacted.entries) if old else b""
+        place = await pool.run(store.keep, claim.room, data) if old else None
+        gone = await pool.run(replace, Snapshot(claim, [one.pk for one in old], data, place, compacted))
+        self._put_off(claim.room, len(segments) - len(old))
         if gone is None:
             self._leases.lose(claim, where="compacting")
         else:
             await pool.run(store.forget, gone)
-        return sum(one.byte_size for one in segments), len(data)
+        return sum(one.byte_size for one in old), len(data)
 
     def _log(self, room: str, before: int, after: int, seconds: float) -> None:
         count(Count.COMPACTIONS)
-        self._failed_at.pop(room, None)
         extra = {"action": "room_compacted", "room": room, "before": before, "after": after}
         text = "Compacted room %s from %d to %d bytes in %.3f s"
         logger.info(text, room, before, after, seconds, extra=extra | {"seconds": round(seconds, 3)})
 
+    def _put_off(self, room: str, delta_count: int) -> None:
+        """Let a room be compacted again when it has twice as many deltas as can't be compacted now."""
+        self._left[room] = delta_count
+        if not delta_count:
+            del self._left[room]
+        while len(self._left) > REMEMBERED:
+            self._left.popitem(last=False)
+
     def _note_failure(self, outcome: Outcome, error: YRedisError) -> None:
         count(Count.COMPACTIONS_FAILED)
         room = outcome.delta.claim.room
-        self._failed_at[room] = outcome.delta_count
-        while len(self._failed_at) > REMEMBERED:
-            self._failed_at.popitem(last=False)
+        self._put_off(room, outcome.delta_count)
         extra = {"action": "room_not_compacted", "room": room, "reason": str(error)}
         logger.warning("Could not compact room %s: %s", room, error, extra=extra)
 
