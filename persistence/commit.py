@@ -12,7 +12,7 @@ from hashlib import sha256
 from django.db.models import F
 from django.utils import timezone
 
-from persistence import chain, holes
+from persistence import chain, gaps, holes
 from persistence.models import Delivery, Quarantined, Segment
 from persistence.stores.place import Place
 from persistence.transactions import atomic, rows
@@ -45,6 +45,7 @@ class Delta:
         place: where `data` can be read again; None until it can.
         lag_seconds: age of the oldest entry.
         floor: of the head, when it was read: everything up to it was trimmed, and is in the store.
+        brought: what the entries bring and need.
     """
 
     claim: Claim
@@ -57,6 +58,7 @@ class Delta:
     quarantined: Sequence[Poison]
     lag_seconds: float
     floor: EntryId = START
+    brought: gaps.Brought = gaps.NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Outcome:
     Args:
         seen_fence: the highest that the store has seen.
         snapshot_bytes, delta_bytes, delta_count: of the room's chain now.
+        clocks: how far the room has what each client wrote; None if something may be missing in between.
     """
 
     delta: Delta
@@ -75,6 +78,7 @@ class Outcome:
     snapshot_bytes: int
     delta_bytes: int
     delta_count: int
+    clocks: bytes | None
 
 
 def commit(deltas: Sequence[Delta]) -> list[Outcome]:
@@ -87,12 +91,14 @@ def commit(deltas: Sequence[Delta]) -> list[Outcome]:
     """
     with atomic():
         rooms = _locked([delta.claim.room for delta in deltas])
-        outcomes = [_outcome(delta, rooms[delta.claim.room]) for delta in deltas]
+        clocks = gaps.known(rooms.values())
+        outcomes = [_outcome(delta, row := rooms[delta.claim.room], clocks[row.pk]) for delta in deltas]
         new = [one for one in outcomes if one.kept and one.delta.claim.fence > rooms[one.delta.claim.room].fence]
         _append(new)
         for outcome in new:
             _update(outcome)
         quarantine((outcome.room_id, outcome.delta.quarantined) for outcome in new)
+        gaps.keep({one.room_id: one.clocks for one in new if one.clocks is not None})
         _announce([outcome.room_id for outcome in new])
     return outcomes
 
@@ -106,19 +112,20 @@ def _locked(names: Sequence[str]) -> dict[str, Room]:
     return {row.name: row for row in locked}
 
 
-def _outcome(delta: Delta, row: Room) -> Outcome:
+def _outcome(delta: Delta, row: Room, clocks: bytes | None) -> Outcome:
     """Return what becomes of a delta: kept if its fence is above all seen, or if it has been kept before."""
     if row.damage:
         raise StoreUnavailable(f"room {row.name} is refused: {row.damage}")
     if row.fence >= delta.claim.fence:
         again = row.fence == delta.claim.fence and _is_there(delta, row)
-        return Outcome(delta, again, row.fence, row.pk, row.snapshot_bytes, row.delta_bytes, row.delta_count)
+        return Outcome(delta, again, row.fence, row.pk, row.snapshot_bytes, row.delta_bytes, row.delta_count, clocks)
     if hole := _hole(delta, row):
         raise StoreUnavailable(f"room {row.name} is refused, the store is older than Redis: {hole}")
     if delta.place is None or delta.place.is_stale:
         raise StoreUnavailable(f"the bytes of room {row.name} were written too long ago to be relied on")
     size, number = row.delta_bytes + len(delta.data), row.delta_count + 1
-    return Outcome(delta, True, delta.claim.fence, row.pk, row.snapshot_bytes, size, number)
+    clocks = gaps.after(clocks, delta.brought)
+    return Outcome(delta, True, delta.claim.fence, row.pk, row.snapshot_bytes, size, number, clocks)
 
 
 def _hole(delta: Delta, row: Room) -> str:
@@ -199,6 +206,7 @@ def _update(outcome: Outcome) -> None:
         failures=0,
         last_error="",
         **({"is_verbatim": True} if verbatim else {}),
+        **({"has_gap": True} if outcome.clocks is None else {}),
     )
     if not changed:
         raise StoreUnavailable(f"room {delta.claim.room} was written by somebody else in the same instant")

@@ -4,11 +4,13 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from persistence import chain, framing
 from persistence.commit import Outcome
 from persistence.compaction import Compacted, compact, is_due
 from persistence.leases import Leases
+from persistence.models import Segment
 from persistence.replacement import Snapshot, replace
 from persistence.services import Services
 from persistence.tails import written_anew
@@ -37,7 +39,10 @@ class Compactor:
         self._left: OrderedDict[str, int] = OrderedDict()
 
     def wants(self, outcome: Outcome) -> bool:
-        """Tell whether a chain is worth compacting, and twice as long as what the last time left of it."""
+        """Tell whether a chain may have a gap, or is worth compacting and twice as long as the last time left it."""
+        return outcome.clocks is None or self._is_due(outcome)
+
+    def _is_due(self, outcome: Outcome) -> bool:
         due = is_due(outcome.delta_bytes, outcome.delta_count, outcome.snapshot_bytes, self._services.conf)
         return due and outcome.delta_count >= 2 * self._left.get(outcome.delta.claim.room, 0)
 
@@ -50,7 +55,7 @@ class Compactor:
                     failpoint("worker.compacting")
                     before, after = await self._replace(outcome)
                     failpoint("worker.compacted")
-                    if claim in self._leases:
+                    if before and claim in self._leases:
                         self._log(claim.room, before, after, time.monotonic() - started)
         except YRedisError as error:
             self._note_failure(outcome, error)
@@ -63,11 +68,13 @@ class Compactor:
         segments, several = await store.read(claim.room)
         entries = await pool.run(chain.entries, segments, several)
         compacted = await compact(self._services.compute, entries) or NOTHING
-        old, compacted = await pool.run(written_anew, segments, several, entries, compacted)
+        old: Sequence[Segment] = ()  # only looked at for a gap
+        if self._is_due(outcome) or compacted.poison:
+            old, compacted = await pool.run(written_anew, segments, several, entries, compacted)
+            self._put_off(claim.room, len(segments) - len(old))
         data = await calmly(outcome.delta_bytes, framing.pack, compacted.entries) if old else b""
         place = await pool.run(store.keep, claim.room, data) if old else None
         gone = await pool.run(replace, Snapshot(claim, [one.pk for one in old], data, place, compacted))
-        self._put_off(claim.room, len(segments) - len(old))
         if gone is None:
             self._leases.lose(claim, where="compacting")
         else:

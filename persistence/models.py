@@ -99,3 +99,17 @@ class Owner(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Clocks(models.Model):
+    """How far a room's chain has what each client wrote (persistence.gaps); of no use while the room has a gap."""
+
+    room = models.OneToOneField(Room, models.CASCADE, related_name="clocks", verbose_name=_("room"))
+    clocks = models.BinaryField(_("clocks"), help_text=_("As rooms.clocks packs them."))
+
+    class Meta:
+        verbose_name = _("clocks of a room")
+        verbose_name_plural = _("clocks of rooms")
+
+    def __str__(self) -> str:
+        return f"{self.room_id}: {len(self.clocks)} bytes"

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from persistence import gaps
 from persistence.commit import quarantine, segment_of
 from persistence.compaction import Compacted
 from persistence.models import Segment
 from persistence.stores.place import Place
 from persistence.transactions import atomic, rows
+from rooms import clocks
 from rooms.entries import EntryId
 from rooms.errors import StoreUnavailable
 from rooms.models import Room
 from rooms.queue import Claim
+from rooms.ranges import parse_state_vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +88,5 @@ def _update(row: Room, snapshot: Snapshot) -> None:
         has_gap=snapshot.compacted.gap,
         is_verbatim=snapshot.compacted.verbatim,
     )
+    if snapshot.compacted.vector:
+        gaps.keep({row.pk: clocks.pack(parse_state_vector(snapshot.compacted.vector))})

@@ -8,6 +8,7 @@ from typing import Self
 
 from persistence import framing
 from persistence.commit import Delta, Poison
+from persistence.gaps import brought
 from rooms.bells import Head
 from rooms.calmly import calmly
 from rooms.entries import START, Entry, EntryId
@@ -89,4 +90,5 @@ async def delta_of(work: Work, good: Sequence[tuple[EntryId, Entry]], poison: Se
         quarantined=poison,
         lag_seconds=work.lag_seconds,
         floor=work.head.floor,
+        brought=await calmly(work.size_bytes, brought, good),
     )
