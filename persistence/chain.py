@@ -3,7 +3,7 @@
 Everything here blocks and runs in the pool.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 from django.core.files.storage import InvalidStorageError, storages
@@ -11,7 +11,8 @@ from django.db.models import F
 
 from persistence import framing
 from persistence.models import Segment
-from rooms.entries import Entry, EntryId
+from persistence.transactions import rows
+from rooms.entries import START, Entry, EntryId
 from rooms.errors import StoreUnavailable, Undecodable
 from rooms.models import Room
 from rooms.store import Chain
@@ -27,7 +28,7 @@ class Gone(StoreUnavailable):
 
 def listed(room: str) -> list[Segment]:
     """Return the segments of a room, in order, with those bytes that are in their rows."""
-    ours = Segment.objects.filter(room__name=room, generation__gte=F("room__generation"))
+    ours = rows(Segment).filter(room__name=room, generation__gte=F("room__generation"))
     return list(ours.select_related("room").order_by("pk"))
 
 
@@ -79,12 +80,17 @@ def entries(segments: Sequence[Segment], several: Sequence[bytes]) -> list[tuple
     return [pair for segment, found in zip(segments, several, strict=True) for pair in unpacked(segment, found)]
 
 
+def covered(segments: Iterable[Segment]) -> EntryId:
+    """Return the id up to which segments hold all entries: the stream may be trimmed so far."""
+    return max((EntryId.parse(segment.last_entry_id) for segment in segments), default=START)
+
+
 def joined(segments: Sequence[Segment], several: Sequence[bytes]) -> Chain | None:
     """Return what segments are together, or None for no segments; raise Damaged as `unpacked`."""
     if not segments:
         return None
     found = [entry for _, entry in entries(segments, several)]
-    return Chain(found, max(EntryId.parse(segment.last_entry_id) for segment in segments))
+    return Chain(found, covered(segments))
 
 
 def note_damage(room: str, reason: str) -> None:

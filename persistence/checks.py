@@ -30,13 +30,15 @@ def check_store(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -
     """
     try:
         chosen = import_string(conf().store)
-    except (ImproperlyConfigured, ImportError):
+    except Exception:  # whatever the site's module does when it is imported
         return []  # rooms.checks tells
     if not (isinstance(chosen, type) and issubclass(chosen, SegmentStore)):
         return []
     store = chosen()
     found = list(_storage(store)) if isinstance(store, FileStore) else []
-    return found or [*_unshared(store), *_durations()]
+    if not any(message.is_serious() for message in found):
+        found += _unshared(store)
+    return [*found, *_durations()]
 
 
 def _storage(store: FileStore) -> Iterator[CheckMessage]:

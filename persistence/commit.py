@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 
-from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from persistence import chain, gaps, holes
 from persistence.models import Delivery, Quarantined, Segment
 from persistence.stores.place import Place
+from persistence.transactions import atomic, rows
 from rooms.conf import conf
-from rooms.entries import Entry, EntryId
+from rooms.entries import START, Entry, EntryId
 from rooms.errors import StoreUnavailable
 from rooms.models import Room
 from rooms.queue import Claim
@@ -50,6 +51,8 @@ class Delta:
         data: the entries as framing.pack gives them.
         place: where `data` can be read again; None until it can.
         lag_seconds: age of the oldest entry.
+        floor: of the head, when it was read: everything up to it was trimmed, and is in the store.
+        brought: what the entries bring and need.
     """
 
     claim: Claim
@@ -61,6 +64,8 @@ class Delta:
     place: Place | None
     quarantined: Sequence[Poison]
     lag_seconds: float
+    floor: EntryId = START
+    brought: gaps.Brought = gaps.NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class Outcome:
     Args:
         seen_fence: the highest that the store has seen.
         snapshot_bytes, delta_bytes, delta_count: of the room's chain now.
+        clocks: how far the room has what each client wrote; None if something may be missing in between.
     """
 
     delta: Delta
@@ -79,6 +85,7 @@ class Outcome:
     snapshot_bytes: int
     delta_bytes: int
     delta_count: int
+    clocks: bytes | None
 
 
 def commit(deltas: Sequence[Delta]) -> list[Outcome]:
@@ -86,50 +93,67 @@ def commit(deltas: Sequence[Delta]) -> list[Outcome]:
 
     Raises:
         Refused: a room's chain was damaged when it was last read.
-        StoreUnavailable: bytes wait for so long that the sweep may have taken them.
+        StoreUnavailable: a room's chain ends before its stream begins, or bytes wait for so long that the sweep may
+            have taken them.
         Exception: whatever the database raises. Nothing is committed then, as far as anybody knows.
     """
-    with transaction.atomic():
+    with atomic():
         rooms = _locked([delta.claim.room for delta in deltas])
-        outcomes = [_outcome(delta, rooms[delta.claim.room]) for delta in deltas]
+        clocks = gaps.known(rooms.values())
+        outcomes = [_outcome(delta, row := rooms[delta.claim.room], clocks[row.pk]) for delta in deltas]
         new = [one for one in outcomes if one.kept and one.delta.claim.fence > rooms[one.delta.claim.room].fence]
         _append(new)
         for outcome in new:
             _update(outcome)
         quarantine((outcome.room_id, outcome.delta.quarantined) for outcome in new)
+        gaps.keep({one.room_id: one.clocks for one in new if one.clocks is not None})
         _announce([outcome.room_id for outcome in new])
     return outcomes
 
 
 def _locked(names: Sequence[str]) -> dict[str, Room]:
     """Return the rows of rooms, which are made where there are none; nobody else changes them in this transaction."""
-    known = set(Room.objects.filter(name__in=names).values_list("name", flat=True))
+    known = set(rows(Room).filter(name__in=names).values_list("name", flat=True))
     if missing := sorted(set(names) - known):
         Room.objects.bulk_create([Room(name=name) for name in missing], ignore_conflicts=True)
-    rows = Room.objects.select_for_update().filter(name__in=names).order_by("pk")  # in one order: no deadlock
-    return {row.name: row for row in rows}
+    locked = rows(Room).select_for_update().filter(name__in=names).order_by("pk")  # in one order: no deadlock
+    return {row.name: row for row in locked}
 
 
-def _outcome(delta: Delta, row: Room) -> Outcome:
+def _outcome(delta: Delta, row: Room, clocks: bytes | None) -> Outcome:
     """Return what becomes of a delta: kept if its fence is above all seen, or if it has been kept before."""
     if row.damage:
         raise Refused(f"room {row.name} is refused: {row.damage}")
     if row.fence >= delta.claim.fence:
         again = row.fence == delta.claim.fence and _is_there(delta, row)
-        return Outcome(delta, again, row.fence, row.pk, row.snapshot_bytes, row.delta_bytes, row.delta_count)
+        return Outcome(delta, again, row.fence, row.pk, row.snapshot_bytes, row.delta_bytes, row.delta_count, clocks)
+    if hole := _hole(delta, row):
+        raise StoreUnavailable(f"room {row.name} is refused, the store is older than Redis: {hole}")
     if delta.place is None or delta.place.is_stale:
         raise StoreUnavailable(f"the bytes of room {row.name} were written too long ago to be relied on")
     size, number = row.delta_bytes + len(delta.data), row.delta_count + 1
-    return Outcome(delta, True, delta.claim.fence, row.pk, row.snapshot_bytes, size, number)
+    clocks = gaps.after(clocks, delta.brought)
+    return Outcome(delta, True, delta.claim.fence, row.pk, row.snapshot_bytes, size, number, clocks)
+
+
+def _hole(delta: Delta, row: Room) -> str:
+    """Return what is missing between a room's chain and a delta; "" if nothing is.
+
+    Another life of Redis begins with a floor of 0-0, so that a floor is always one up to which somebody persisted.
+    """
+    if delta.floor <= EntryId.parse(row.last_entry_id):
+        return ""
+    covered = chain.covered(rows(Segment).filter(room=row, generation__gte=row.generation).defer("payload"))
+    return holes.described(delta.floor, covered) if delta.floor > covered else ""
 
 
 def _is_there(delta: Delta, row: Room) -> bool:
-    ours = Segment.objects.filter(room=row, fence=delta.claim.fence, kind=Segment.Kind.DELTA)
+    ours = rows(Segment).filter(room=row, fence=delta.claim.fence, kind=Segment.Kind.DELTA)
     return ours.filter(first_entry_id=str(delta.first), last_entry_id=str(delta.last)).exists()
 
 
 def _append(outcomes: Sequence[Outcome]) -> None:
-    generations = dict(Room.objects.filter(pk__in=[one.room_id for one in outcomes]).values_list("pk", "generation"))
+    generations = dict(rows(Room).filter(pk__in=[one.room_id for one in outcomes]).values_list("pk", "generation"))
     Segment.objects.bulk_create(
         [
             segment_of(
@@ -190,6 +214,7 @@ def _update(outcome: Outcome) -> None:
         failures=0,
         last_error="",
         **({"is_verbatim": True} if verbatim else {}),
+        **({"has_gap": True} if outcome.clocks is None else {}),
     )
     if not changed:
         raise StoreUnavailable(f"room {delta.claim.room} was written by somebody else in the same instant")
@@ -197,7 +222,7 @@ def _update(outcome: Outcome) -> None:
 
 def quarantine(several: Iterable[tuple[int, Sequence[Poison]]]) -> None:
     """Keep the poison of rooms whose rows are locked, once each, and write into the rows how much there is."""
-    rows = [
+    kept = [
         Quarantined(
             room_id=room_id,
             entry_id=str(poison.entry_id),
@@ -209,9 +234,9 @@ def quarantine(several: Iterable[tuple[int, Sequence[Poison]]]) -> None:
         for room_id, poisons in several
         for poison in _unknown(room_id, poisons)
     ]
-    if rows:
-        Quarantined.objects.bulk_create(rows)
-        for room_id in {row.room_id for row in rows}:
+    if kept:
+        Quarantined.objects.bulk_create(kept)
+        for room_id in {row.room_id for row in kept}:
             count_quarantined(room_id)
 
 
@@ -220,14 +245,14 @@ def _unknown(room_id: int, poisons: Sequence[Poison]) -> list[Poison]:
     known = set[tuple[str, bytes]]()
     for start in range(0, len(poisons), QUERIED):
         ids = [str(poison.entry_id) for poison in poisons[start : start + QUERIED]]
-        rows = Quarantined.objects.filter(room=room_id, entry_id__in=ids).values_list("entry_id", "data")
-        known.update((entry_id, bytes(data)) for entry_id, data in rows)
+        found = rows(Quarantined).filter(room=room_id, entry_id__in=ids).values_list("entry_id", "data")
+        known.update((entry_id, bytes(data)) for entry_id, data in found)
     return [poison for poison in poisons if (str(poison.entry_id), poison.data) not in known]
 
 
 def count_quarantined(room_id: int) -> None:
     """Write into a room's row how many of its entries are in quarantine."""
-    Room.objects.filter(pk=room_id).update(quarantined=Quarantined.objects.filter(room=room_id).count())
+    rows(Room).filter(pk=room_id).update(quarantined=rows(Quarantined).filter(room=room_id).count())
 
 
 def _announce(room_ids: Sequence[int]) -> None:

@@ -28,6 +28,7 @@ class Compacted:
         entries: what is verbatim, under its own ids, and then one update with all the rest, under the last id.
         gap: something can't be shown before a missing update comes; its bytes are kept.
         verbatim: some updates, or all of them, are kept as they were sent.
+        vector: how far there is what each client wrote, as a state vector; b"" for not known.
         poison: entries that should never have been persisted; they are in the result no more.
     """
 
@@ -35,6 +36,7 @@ class Compacted:
     gap: bool
     verbatim: bool
     poison: Sequence[Poison] = field(default=())
+    vector: bytes = b""
 
 
 def is_due(delta_bytes: int, delta_count: int, snapshot_bytes: int, conf: Conf) -> bool:
@@ -56,14 +58,14 @@ async def compact(compute: Compute, entries: Entries) -> Compacted | None:
     try:
         return await as_one(compute, kept)
     except Undecodable:
-        verdicts, gap, *reasons = await compute.run("inspect", [entry.update for _, entry in kept])
+        verdicts, gap, vector, *reasons = await compute.run("inspect", [entry.update for _, entry in kept])
     why = iter(reasons)
     for verdict, (entry_id, entry) in zip(verdicts, kept, strict=True):
         if verdict == Verdict.MALFORMED:
             reason = f"in a stored segment: {next(why).decode()}"
             poison.append(Poison(entry_id, encode(entry), entry.user_id, entry.connection_id, reason))
     if not poison:
-        return Compacted(kept, bool(gap), verbatim=True)
+        return Compacted(kept, bool(gap), verbatim=True, vector=vector)
     good = [pair for pair, verdict in zip(kept, verdicts, strict=True) if verdict != Verdict.MALFORMED]
     cured = await compact(compute, good) or Compacted((), gap=False, verbatim=False)
     return replace(cured, poison=poison)
@@ -72,10 +74,10 @@ async def compact(compute: Compute, entries: Entries) -> Compacted | None:
 async def as_one(compute: Compute, entries: Entries) -> Compacted:
     """Return the entries with all that are not verbatim made into one; raise Undecodable where that would do harm."""
     flags = bytes(Verdict.VERBATIM if entry.verbatim else Verdict.PLAIN for _, entry in entries)
-    update, gap = await compute.run("compact", [flags, *(entry.update for _, entry in entries)])
+    update, gap, vector = await compute.run("compact", [flags, *(entry.update for _, entry in entries)])
     verbatim = [pair for pair in entries if pair[1].verbatim]
     plain = [(entries[-1][0], Entry(update))] if len(verbatim) < len(entries) else []
-    return Compacted([*verbatim, *plain], bool(gap), bool(verbatim))
+    return Compacted([*verbatim, *plain], bool(gap), bool(verbatim), vector=vector)
 
 
 def distinct(entries: Entries) -> list[tuple[EntryId, Entry]]:

@@ -8,14 +8,17 @@ its next persist. One that is never written to again only stays as it is, some d
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import replace as changed
 
 from persistence import chain, framing
 from persistence.commit import Outcome
 from persistence.compaction import Compacted, compact, is_due
 from persistence.leases import Leases
+from persistence.models import Segment
 from persistence.replacement import Snapshot, replace
 from persistence.services import Services
+from persistence.tails import written_anew
 from rooms import pool
 from rooms.calmly import calmly
 from rooms.errors import RedisUnavailable, YRedisError
@@ -29,7 +32,7 @@ NOTHING = Compacted((), gap=False, verbatim=False)
 """What a chain becomes in which there was only poison; its ids stay covered."""
 
 REMEMBERED = 10_000
-"""Rooms whose last compaction failed; and as many that wait for one."""
+"""Rooms whose last compaction failed, or left some of their deltas as they were; and as many that wait for one."""
 
 
 class Compactor:
@@ -40,7 +43,7 @@ class Compactor:
         self._leases = leases
         self._free = max(1, services.conf.compute_processes - 1)
         self._waiting: OrderedDict[str, Outcome] = OrderedDict()
-        self._failed_at: OrderedDict[str, int] = OrderedDict()
+        self._left: OrderedDict[str, int] = OrderedDict()
         self.claims: set[Claim] = set()  # of rooms that are being compacted
 
     def line_up(self, outcome: Outcome) -> bool:
@@ -61,9 +64,12 @@ class Compactor:
         return True
 
     def _wants(self, outcome: Outcome) -> bool:
-        """Tell whether a chain is worth compacting, and twice as long as when that failed."""
+        """Tell whether a chain may have a gap, or is worth compacting and twice as long as the last time left it."""
+        return outcome.clocks is None or self._is_due(outcome)
+
+    def _is_due(self, outcome: Outcome) -> bool:
         due = is_due(outcome.delta_bytes, outcome.delta_count, outcome.snapshot_bytes, self._services.conf)
-        return due and outcome.delta_count >= 2 * self._failed_at.get(outcome.delta.claim.room, 0)
+        return due and outcome.delta_count >= 2 * self._left.get(outcome.delta.claim.room, 0)
 
     def forget_waiting(self) -> None:
         """Begin with no other room."""
@@ -101,7 +107,7 @@ class Compactor:
                 failpoint("worker.compacting")
                 sizes = await self._replace(outcome)
                 failpoint("worker.compacted")
-                if sizes and claim in self._leases:
+                if sizes and sizes[0] and claim in self._leases:
                     self._log(claim.room, *sizes, time.monotonic() - started)
         except YRedisError as error:
             self._note_failure(outcome, error)
@@ -119,29 +125,37 @@ class Compactor:
             return None
         entries = await pool.run(chain.entries, segments, several)
         compacted = await compact(self._services.compute, entries) or NOTHING
-        data = await calmly(outcome.delta_bytes, framing.pack, compacted.entries)
-        place = await pool.run(store.keep, claim.room, data)
-        snapshot = Snapshot(claim, [one.pk for one in segments], data, place, compacted)
-        gone = await pool.run(replace, snapshot)
+        old: Sequence[Segment] = ()  # only looked at for a gap
+        if self._is_due(outcome) or compacted.poison:
+            old, compacted = await pool.run(written_anew, segments, several, entries, compacted)
+            self._put_off(claim.room, len(segments) - len(old))
+        data = await calmly(outcome.delta_bytes, framing.pack, compacted.entries) if old else b""
+        place = await pool.run(store.keep, claim.room, data) if old else None
+        gone = await pool.run(replace, Snapshot(claim, [one.pk for one in old], data, place, compacted))
         if gone is None:
             self._leases.lose(claim, where="compacting")
         else:
             await pool.run(store.forget, gone)
-        return sum(one.byte_size for one in segments), len(data)
+        return sum(one.byte_size for one in old), len(data)
 
     def _log(self, room: str, before: int, after: int, seconds: float) -> None:
         count(Count.COMPACTIONS)
-        self._failed_at.pop(room, None)
         extra = {"action": "room_compacted", "room": room, "before": before, "after": after}
         text = "Compacted room %s from %d to %d bytes in %.3f s"
         logger.info(text, room, before, after, seconds, extra=extra | {"seconds": round(seconds, 3)})
 
+    def _put_off(self, room: str, delta_count: int) -> None:
+        """Let a room be compacted again when it has twice as many deltas as can't be compacted now."""
+        self._left[room] = delta_count
+        if not delta_count:
+            del self._left[room]
+        while len(self._left) > REMEMBERED:
+            self._left.popitem(last=False)
+
     def _note_failure(self, outcome: Outcome, error: YRedisError) -> None:
         count(Count.COMPACTIONS_FAILED)
         room = outcome.delta.claim.room
-        self._failed_at[room] = outcome.delta_count
-        while len(self._failed_at) > REMEMBERED:
-            self._failed_at.popitem(last=False)
+        self._put_off(room, outcome.delta_count)
         extra = {"action": "room_not_compacted", "room": room, "reason": str(error)}
         logger.warning("Could not compact room %s: %s", room, error, extra=extra)
 

@@ -82,3 +82,34 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.room_id}: {self.version}"
+
+
+class Owner(models.Model):
+    """The name by which this database's files are known (persistence.stores.owner).
+
+    A copy of the database has the row too; its own fingerprint is another, and gets another name.
+    """
+
+    fingerprint = models.CharField(_("fingerprint"), max_length=64, unique=True)
+    name = models.CharField(_("name"), max_length=32)
+
+    class Meta:
+        verbose_name = _("owner of files")
+        verbose_name_plural = _("owners of files")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Clocks(models.Model):
+    """How far a room's chain has what each client wrote (persistence.gaps); of no use while the room has a gap."""
+
+    room = models.OneToOneField(Room, models.CASCADE, related_name="clocks", verbose_name=_("room"))
+    clocks = models.BinaryField(_("clocks"), help_text=_("As rooms.clocks packs them."))
+
+    class Meta:
+        verbose_name = _("clocks of a room")
+        verbose_name_plural = _("clocks of rooms")
+
+    def __str__(self) -> str:
+        return f"{self.room_id}: {len(self.clocks)} bytes"

@@ -16,6 +16,7 @@ from persistence import chain
 from persistence.models import Segment
 from persistence.stores.place import Place
 from persistence.stores.port import SegmentStore
+from persistence.transactions import atomic, rows
 from rooms import pool
 from rooms.conf import conf
 from rooms.errors import StoreUnavailable
@@ -131,18 +132,25 @@ def move(pk: int, store: SegmentStore) -> int:
     place = store.keep(segment.room.name, found)
     moved = _at(segment, place)
     chain.data(moved)
-    if place.is_stale:
-        raise StoreUnavailable("its bytes were written too long ago to be relied on")
-    new = {"payload": place.payload, "storage": place.storage, "location": place.location}
-    if not _unchanged(segment).update(**new):
+    if not _changed(segment, place):
         store.forget([moved])
         return 0
     store.forget([segment])
     return segment.byte_size
 
 
+def _changed(segment: Segment, place: Place) -> bool:
+    """Let a row point to another place; return False if somebody else has changed it."""
+    new = {"payload": place.payload, "storage": place.storage, "location": place.location}
+    with atomic():
+        changed = _unchanged(segment).update(**new)
+        if place.is_stale:  # asked last: by now it may have waited for others' locks
+            raise StoreUnavailable("its bytes were written too long ago to be relied on")
+    return bool(changed)
+
+
 def _unchanged(segment: Segment) -> QuerySet[Segment]:
-    return Segment.objects.filter(pk=segment.pk, storage=segment.storage, location=segment.location)
+    return rows(Segment).filter(pk=segment.pk, storage=segment.storage, location=segment.location)
 
 
 def _at(segment: Segment, place: Place) -> Segment:

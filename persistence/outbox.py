@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.db import transaction
 from django.utils import timezone
 
 from persistence.models import Delivery
+from persistence.transactions import atomic
 
 CANDIDATES = 32
 """Several workers that look at the same time rarely want the same of so many."""
@@ -54,7 +54,7 @@ def number_due() -> int:
 
 def delivered(parcel: Parcel, debounce_seconds: float) -> None:
     """Forget a row, or if the room was persisted once more meanwhile, let that be told after the debounce."""
-    with transaction.atomic():
+    with atomic():
         row = Delivery.objects.select_for_update().filter(pk=parcel.pk).first()
         if row is None:
             return

@@ -1,11 +1,11 @@
 """What a site does with poison: look at it, append it again once it can be decoded, or throw it away."""
 
-from django.db import transaction
 from django.db.models import QuerySet
 
 from persistence import commit
 from persistence.checking import sift
 from persistence.models import Quarantined
+from persistence.transactions import atomic
 from rooms import background, names
 from rooms.backend import backend
 from rooms.entries import EntryId
@@ -46,7 +46,7 @@ def replay(row: Quarantined) -> str:
 
 def discard(row: Quarantined) -> None:
     """Forget an entry for good; a room without others is well again."""
-    with transaction.atomic():
+    with atomic():
         row.delete()
         commit.count_quarantined(row.room_id)
 

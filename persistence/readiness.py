@@ -1,6 +1,7 @@
 """What must be true before a worker starts; each reason why not is one line."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from django.core.checks import run_checks
 from django.db import DatabaseError, connections, router
@@ -19,7 +20,7 @@ class NotReady(Exception):
 
 def require() -> None:
     """Raise NotReady unless settings, store and tables are as a worker needs them. Redis it asks when it connects."""
-    for reason in (*_wrong_settings(), *_wrong_store(), *_wrong_tables()):
+    for reason in chain(_wrong_settings(), _wrong_store(), _wrong_tables()):  # each only if those before are right
         raise NotReady(reason)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from persistence import shards
+from persistence import orphans, shards
 from persistence.health import Health
 from persistence.readiness import NotReady
 from persistence.rota import Rota
@@ -153,7 +153,7 @@ class Supervisor:
             await asyncio.sleep(ORPHANS_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
             try:
                 grace_seconds = self.services.conf.orphan_grace_seconds
-                removed = await self.services.store.sweep_orphans(grace_seconds)
+                removed = await orphans.sweep(grace_seconds)
             except StoreUnavailable as error:
                 extra = {"action": "orphans_not_swept", "reason": str(error)}
                 logger.warning("Could not look for orphaned files: %s", error, extra=extra)

@@ -9,18 +9,14 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from django.core.files.storage import InvalidStorageError
-
-from persistence import chain
+from persistence import chain, holes
 from persistence.compaction import compact
 from persistence.models import Quarantined, Segment
 from persistence.stores.database import DatabaseStore
-from persistence.stores.files import FileStore
 from persistence.stores.port import SegmentStore
 from rooms import pool
 from rooms.backend import Backend
 from rooms.bells import Head
-from rooms.conf import conf
 from rooms.entries import START, Entry, EntryId, decode
 from rooms.errors import StoreUnavailable, Undecodable
 from rooms.models import Room
@@ -56,16 +52,21 @@ class UnknownRoom(Exception):
 
 
 async def all_rooms(backend: Backend) -> AsyncIterator[str]:
-    """Yield every room that has a row or a stream, once."""
-    after, known = "", set[str]()
+    """Yield every room that has a row, or a stream or a head in Redis, once."""
+    after = ""
     while found := await pool.run(_names_after, after):
         for room in found:
             yield room
         after = found[-1]
-    async for keys in backend.client.scan(backend.keys.all_rooms, kind="stream", page=PAGE):
-        for room in set(filter(None, map(backend.keys.room_of, keys))) - known:
-            known.add(room)
-            if not await pool.run(_has_row, room):
+    known = set[str]()
+    for match, kind, room_of in (
+        (backend.keys.all_rooms, "stream", backend.keys.room_of),
+        (backend.keys.all_heads, "hash", backend.keys.room_of_head),
+    ):
+        async for keys in backend.client.scan(match, kind=kind, page=PAGE):
+            found = await pool.run(_without_row, set(filter(None, map(room_of, keys))) - known)
+            known.update(found)
+            for room in found:
                 yield room
 
 
@@ -73,8 +74,8 @@ def _names_after(after: str) -> list[str]:
     return list(Room.objects.filter(name__gt=after).order_by("name").values_list("name", flat=True)[:PAGE])
 
 
-def _has_row(room: str) -> bool:
-    return Room.objects.filter(name=room).exists()
+def _without_row(rooms: set[str]) -> list[str]:
+    return sorted(rooms - set(Room.objects.filter(name__in=rooms).values_list("name", flat=True)))
 
 
 async def verify(backend: Backend, room: str) -> Verified:
@@ -194,9 +195,9 @@ class Verification:
 
     def _trimmed(self, reading: Reading, segments: Sequence[Segment]) -> None:
         """Check that what was trimmed is persisted."""
-        covered = max((EntryId.parse(segment.last_entry_id) for segment in segments), default=START)
+        covered = chain.covered(segments)
         if reading.head.floor > covered:
-            self.find(f"its stream was trimmed up to {reading.head.floor}, its segments end at {covered}")
+            self.find(holes.described(reading.head.floor, covered))
         if reading.lost:
             self.find("Redis has lost entries that nobody persisted")
 
@@ -241,22 +242,3 @@ def _reader() -> SegmentStore:
     """Return a store that reads: the site's own, or another, for all read all segments."""
     chosen = store()
     return chosen if isinstance(chosen, SegmentStore) else DatabaseStore()
-
-
-async def orphans() -> AsyncIterator[str]:
-    """Yield the files that belong to no segment and are older than ORPHAN_GRACE_SECONDS; raise StoreUnavailable."""
-    for each in _with_files():
-        for folder in await pool.run(each.folders):
-            for location in await pool.run(each.orphans, folder, conf().orphan_grace_seconds):
-                yield location
-
-
-def _with_files() -> list[SegmentStore]:
-    """Return the site's store, and that for files: what was moved from there may have left some."""
-    chosen, files = store(), FileStore()
-    found = [chosen] if isinstance(chosen, SegmentStore) else []
-    try:
-        _ = files.storage
-    except InvalidStorageError:
-        return found
-    return found if isinstance(chosen, FileStore) else [*found, files]

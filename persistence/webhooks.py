@@ -217,7 +217,7 @@ async def content_of(chain: Chain, compute: Compute) -> Content:
     verbatim = [entry.update for entry in chain.entries if entry.verbatim]
     verdicts = bytes(Verdict.VERBATIM if entry.verbatim else Verdict.PLAIN for entry in chain.entries)
     try:
-        merged, _ = await compute.run("compact", [verdicts, *updates])
+        merged, *_ = await compute.run("compact", [verdicts, *updates])
     except Undecodable:
         return Content(merge.EMPTY_UPDATE, updates)
     return Content(merged, verbatim)

@@ -8,6 +8,7 @@ from typing import Self
 
 from persistence import framing
 from persistence.commit import Delta, Poison
+from persistence.gaps import brought
 from rooms.bells import Head
 from rooms.calmly import calmly
 from rooms.entries import START, Entry, EntryId
@@ -88,4 +89,6 @@ async def delta_of(work: Work, good: Sequence[tuple[EntryId, Entry]], poison: Se
         place=None,
         quarantined=poison,
         lag_seconds=work.lag_seconds,
+        floor=work.head.floor,
+        brought=await calmly(work.size_bytes, brought, good),
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 
-from rooms import coverage, merge, wire
+from rooms import coverage, merge, ranges, wire
 from rooms.errors import MalformedFrame, Undecodable
 from rooms.scan import Scan, scan
 from rooms.surrogates import cuts_a_character
@@ -97,7 +97,9 @@ def buildable(updates: Sequence[bytes]) -> bool:
 
 
 def compact(parts: Sequence[bytes]) -> list[bytes]:
-    """Take [a Verdict for each update; the updates]; return [the plain ones compacted into one; something if a gap].
+    """Take [a Verdict for each update; the updates].
+
+    Return [the plain ones compacted into one; something if a gap; the state vector of all].
 
     Undecodable where the result would not say what the updates say.
     """
@@ -118,7 +120,13 @@ def compact(parts: Sequence[bytes]) -> list[bytes]:
         gap = merge.waits(updates if any(verdicts) else [compacted])
     except Undecodable:  # pycrdt does not understand all that is verbatim
         gap = has_gap(map(coverage.scan_stored, updates))
-    return [compacted, b"gap" if gap else b""]
+    verbatim = [coverage.scan_stored(update) for update, verdict in zip(updates, verdicts, strict=True) if verdict]
+    return [compacted, b"gap" if gap else b"", vector_of([before, *verbatim])]
+
+
+def vector_of(scans: Iterable[Scan]) -> bytes:
+    """Return the state vector of what several updates bring together."""
+    return ranges.encode_state_vector(ranges.state_vector(coverage.combine(scans).structs))
 
 
 def has_gap(scans: Iterable[Scan]) -> bool:
@@ -128,11 +136,14 @@ def has_gap(scans: Iterable[Scan]) -> bool:
 
 
 def inspect(updates: Sequence[bytes]) -> list[bytes]:
-    """Scan updates and nothing more; return [a Verdict for each, as a byte; something if a gap; why, if malformed]."""
+    """Scan updates and nothing more.
+
+    Return [a Verdict for each, as a byte; something if a gap; the state vector; why, for each that is malformed].
+    """
     found = list(map(scanned, updates))
-    gap = has_gap(each for each in found if isinstance(each, Scan))
+    good = [each for each in found if isinstance(each, Scan)]
     reasons = [each.encode() for each in found if isinstance(each, str)]
-    return [bytes(map(verdict_on, found)), b"gap" if gap else b"", *reasons]
+    return [bytes(map(verdict_on, found)), b"gap" if has_gap(good) else b"", vector_of(good), *reasons]
 
 
 OPERATIONS: dict[str, Callable[[Sequence[bytes]], list[bytes]]] = {

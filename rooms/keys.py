@@ -70,6 +70,16 @@ class Keys:
         """Pattern of the keys of all streams."""
         return f"{self.prefix}:{{*}}:room:*"
 
+    @property
+    def all_heads(self) -> str:
+        """Pattern of the keys of all heads."""
+        return f"{self.prefix}:{{*}}:head:*"
+
+    def room_of_head(self, key: str) -> str | None:
+        """Return the room whose head a key is; None if a server would never make it."""
+        room = names.from_key_part(key.rpartition(":")[2])
+        return room if self.head(room) == key else None
+
     def room_of(self, key: str) -> str | None:
         """Return the room whose stream a key is; None if a server would never make it."""
         room = names.from_key_part(key.rpartition(":")[2])

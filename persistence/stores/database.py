@@ -5,6 +5,7 @@ from django.db.models import QuerySet
 from persistence.models import Segment
 from persistence.stores.place import Place
 from persistence.stores.port import SegmentStore
+from persistence.transactions import rows
 
 
 class DatabaseStore(SegmentStore):
@@ -16,4 +17,4 @@ class DatabaseStore(SegmentStore):
 
     def elsewhere(self) -> QuerySet[Segment]:
         """Return the segments that have files."""
-        return Segment.objects.filter(payload__isnull=True)
+        return rows(Segment).filter(payload__isnull=True)

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -13,12 +14,11 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from persistence.models import Segment
+from persistence.stores import owner
 from persistence.stores.place import Place
 from persistence.stores.port import SegmentStore
+from persistence.transactions import rows
 from rooms.conf import conf
-
-FOLDERS = [f"{number:02x}" for number in range(256)]
-"""Files are spread over so many folders, so that none is too long to be listed."""
 
 
 class FileStore(SegmentStore):
@@ -36,11 +36,14 @@ class FileStore(SegmentStore):
 
     @property
     def root(self) -> str:
-        """Folder of all files, within the storage."""
-        return f"yredis/{quote(conf().prefix, safe='')}"
+        """Folder of all files of this database, within the storage. Before there were owners they were one above."""
+        return f"yredis/{quote(conf().prefix, safe='')}/{owner.name()}"
 
     def keep(self, room: str, data: bytes) -> Place:
-        """Write a file with a new name; on a file system it survives a power cut from here on."""
+        """Write a file with a new name; on a file system it survives a power cut from here on.
+
+        Files are spread over 256 folders, so that none is too long to be listed.
+        """
         name = uuid4().hex
         location = self.storage.save(f"{self.root}/{name[:2]}/{name}.segment", ContentFile(data))
         _sync(self.storage, location)
@@ -48,7 +51,7 @@ class FileStore(SegmentStore):
 
     def elsewhere(self) -> QuerySet[Segment]:
         """Return the segments that are in the database, or in another storage."""
-        return Segment.objects.exclude(storage=self.alias)
+        return rows(Segment).exclude(storage=self.alias)
 
     def unshared(self) -> str:
         """Return why other processes could not read it."""
@@ -57,16 +60,22 @@ class FileStore(SegmentStore):
         return super().unshared()
 
     def folders(self) -> Sequence[str]:
-        """Return the folders that have files."""
+        """Return the folders that have files of this database: a row of another may point to any other file."""
+        if not owner.known():
+            return ()
+        root = self.root
         try:
-            return [f"{self.root}/{name}" for name in self.storage.listdir(self.root)[0]]
-        except FileNotFoundError:  # nothing was ever kept
+            return [f"{root}/{name}" for name in self.storage.listdir(root)[0]]
+        except FileNotFoundError:  # nothing was ever kept there
             return ()
 
     def orphans(self, folder: str, older_than_seconds: float) -> list[str]:
-        """Return old files without a row. They are listed before the rows are: what commits meanwhile has its row."""
+        """Return old files without a row. They are listed before the rows are: what commits meanwhile has its row.
+
+        Rows count whatever storage they name: several aliases may be the same place.
+        """
         locations = [f"{folder}/{name}" for name in self.storage.listdir(folder)[1]]
-        ours = Segment.objects.filter(storage=self.alias, location__startswith=f"{folder}/")
+        ours = rows(Segment).filter(location__startswith=f"{folder}/")
         rowless = sorted(set(locations) - set(ours.values_list("location", flat=True)))
         oldest = timezone.now() - timedelta(seconds=older_than_seconds)
         return [location for location in rowless if self._written_before(location, oldest)]
@@ -94,9 +103,23 @@ def _sync(storage: Storage, location: str) -> None:
         path = Path(storage.path(location))
     except NotImplementedError:
         return
-    for each in (path, path.parent):
-        descriptor = os.open(each, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    _fsync(path)
+    _fsync(path.parent)
+    depth = len(PurePosixPath(location).parts)  # up to the storage's own folder, which may be new too
+    for folder in path.parents[:depth]:
+        if folder not in _named:  # whoever has made it: perhaps another process, a moment ago
+            with suppress(PermissionError):
+                _fsync(folder.parent)
+            _named.add(folder)
+
+
+_named: set[Path] = set()
+"""Folders whose names have reached the disk: for each storage, as many as it has."""
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from persistence import chain
 from persistence.models import Segment
+from persistence.stores import owner
 from persistence.stores.place import Place
 from rooms import pool
 from rooms.store import Chain
@@ -38,10 +39,13 @@ class SegmentStore(ABC):
         """Return the segments whose bytes are not in this store."""
 
     def forget(self, segments: Iterable[Segment]) -> None:
-        """Remove the files of segments whose rows are gone, whichever store wrote them; the sweep finds what stays."""
+        """Remove the files of segments whose rows are gone, whichever store wrote them; the sweep finds what stays.
+
+        Another database's files stay: this one is a copy of it, which had their rows too.
+        """
         for segment in segments:
             try:
-                if segment.location:
+                if segment.location and f"/{owner.name()}/" in segment.location:
                     storages[segment.storage].delete(segment.location)
             except Exception as error:
                 extra = {"action": "file_not_removed", "location": segment.location, "reason": str(error)}
@@ -56,7 +60,7 @@ class SegmentStore(ABC):
         return ""
 
     def folders(self) -> Sequence[str]:
-        """Return the parts of the store that a sweep goes through one after the other."""
+        """Return the parts of the store that a sweep goes through one after the other (persistence.orphans)."""
         return ()
 
     def orphans(self, folder: str, older_than_seconds: float) -> list[str]:

@@ -136,6 +136,18 @@ class TestCommit:
             committed(delta(2, b"b", start=9))
         assert Segment.objects.count() == 1
 
+    def test_nothing_is_written_behind_what_the_store_lacks(self) -> None:
+        committed(delta(1, b"a", start=10))
+        with pytest.raises(StoreUnavailable, match="trimmed up to 20-0, its segments end at 10-0"):
+            committed(delta(2, b"c", start=30, floor=EntryId(20, 0)))
+        assert Segment.objects.count() == 1
+
+    def test_what_was_trimmed_and_is_there_is_no_hole(self) -> None:
+        committed(delta(1, b"a", start=20))
+        committed(delta(2, b"b", start=10))  # after FLUSHALL, by a clock that was set back
+        committed(delta(3, b"c", start=30, floor=EntryId(20, 0)))
+        assert Segment.objects.count() == 3
+
     def test_after_flushall_a_room_keeps_its_generation(self) -> None:
         Room.objects.create(name=ROOM, generation=3)
         committed(delta(1, b"a"))

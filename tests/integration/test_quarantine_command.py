@@ -8,6 +8,7 @@ import pytest
 from rooms.entries import Entry, encode
 from tests.integration.persisting import append
 from tests.integration.sites import Site, typed, within
+from tests.support.processes import free_port
 from tests.support.valkey import Valkey
 
 POISON = bytes.fromhex("01010100020101748080808010013100")
@@ -84,6 +85,17 @@ def test_an_unknown_room_is_named(site: Site, arguments: list[str]) -> None:
     done = site.manage("quarantine", *arguments)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "nobody's" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["list", "essay"], ["discard", "--id", "1"], ["replay", "essay"]])
+def test_a_database_that_does_not_answer_is_said_in_one_line(
+    tmp_path: Path, valkey: Valkey, arguments: list[str]
+) -> None:
+    url = f"postgres://u:s3cr3t@127.0.0.1:{free_port()}/db"
+    done = Site(tmp_path / "site", valkey, None).manage("quarantine", *arguments, env={"DATABASE_URL": url})
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert "The database does not answer" in done.stderr
+    assert "s3cr3t" not in done.stderr
 
 
 @pytest.mark.parametrize(

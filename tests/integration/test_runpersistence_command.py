@@ -334,6 +334,18 @@ class TestRefusing:
     def test_a_store_that_only_reads(self, site: Site) -> None:
         assert "StreamOnly" in self.refused(site, env={"YREDIS_STORE": "rooms.store.StreamOnly"})
 
+    def test_a_store_that_there_is_not(self, site: Site) -> None:
+        line = self.refused(site, env={"YREDIS_STORE": "no.such.Store"})
+        assert "yredis.E003" in line
+        assert "No module named 'no'" in line
+
+    def test_a_class_that_is_no_store(self, site: Site) -> None:
+        assert "rooms.keys.Keys is not a class with" in self.refused(site, env={"YREDIS_STORE": "rooms.keys.Keys"})
+
+    def test_a_storage_that_there_is_not(self, site: Site) -> None:
+        env = {"YREDIS_STORE": "persistence.stores.files.FileStore", "YREDIS_STORAGE": "nowhere"}
+        assert "yredis.E101" in self.refused(site, env=env)
+
     def test_a_database_that_other_processes_can_not_read(self, site: Site) -> None:
         assert "STORE" in self.refused(site, env={"DATABASE_URL": "sqlite://:memory:"})
 

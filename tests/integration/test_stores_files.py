@@ -13,16 +13,19 @@ import environ
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.db import connections
 
+from persistence import chain
 from persistence.models import Segment
 from persistence.stores.files import FileStore
 from persistence.stores.port import SegmentStore
 from rooms import pool
+from rooms.conf import conf
 from rooms.errors import StoreUnavailable
 from rooms.models import Room
 from tests.integration.store_contract import HELLO, MORE, Contract, compacted, persist, row_of, segments_of
 from tests.support.s3 import S3
-from yredis_project.env import segment_storage
+from yredis_project.env import database, segment_storage
 
 Hanging = Callable[[], contextlib.AbstractContextManager[None]]
 
@@ -77,6 +80,60 @@ class Files(Contract):
         assert await compacted(store, "essay", 1)
         assert not await pool.run(storages["segments"].exists, before.location)
 
+    async def test_a_file_with_a_row_stays_whatever_its_storage_is_called(
+        self, store: SegmentStore, settings: Any
+    ) -> None:
+        await persist(store, "essay", 1, HELLO)
+        settings.STORAGES = settings.STORAGES | {"renamed": settings.STORAGES["segments"]}
+        settings.YREDIS = settings.YREDIS | {"STORAGE": "renamed"}
+        time.sleep(1.1)
+        await store.sweep_orphans(0.01)
+        assert await store.load("essay") is not None
+
+    async def test_databases_that_share_a_place_leave_each_others_files_alone(
+        self, store: SegmentStore, sqlite_template: Path, tmp_path: Path
+    ) -> None:
+        await persist(store, "essay", 1, HELLO)
+        other = shutil.copy(sqlite_template, tmp_path / "other.sqlite3")
+        with database_of_the_pool(other):
+            await persist(store, "essay", 1, MORE)
+            time.sleep(1.1)
+            await store.sweep_orphans(0.01)
+            assert await store.load("essay") is not None
+        await store.sweep_orphans(0.01)
+        assert await store.load("essay") is not None
+
+    async def test_a_copy_of_the_database_takes_nothing_from_the_original(
+        self, store: SegmentStore, url: str, tmp_path: Path
+    ) -> None:
+        """Staging, with the storage of production: it knows the same rows, and then others."""
+        await persist(store, "essay", 1, HELLO)
+        pool.close()
+        copy = shutil.copy(url.removeprefix("sqlite:///"), tmp_path / "staging.sqlite3")
+        await persist(store, "essay", 2, MORE)
+        with database_of_the_pool(copy):
+            assert await store.load("essay") is not None
+            await persist(store, "essay", 2, MORE)
+            assert await compacted(store, "essay", 2)
+            time.sleep(1.1)
+            await store.sweep_orphans(0.01)
+        loaded = await store.load("essay")
+        assert loaded is not None
+        assert list(loaded.entries) == [HELLO, MORE]
+
+    async def test_files_from_before_there_were_owners_are_read_and_never_swept(self, store: SegmentStore) -> None:
+        await persist(store, "essay", 1, HELLO)
+        [segment] = await segments_of("essay")
+        data = await pool.run(chain.data, segment)
+        old = f"yredis/{conf().prefix}/ab/{{}}.segment"
+        for name in ("with-a-row", "without"):
+            await pool.run(storages["segments"].save, old.format(name), ContentFile(data))
+        await pool.run(Segment.objects.filter(pk=segment.pk).update, location=old.format("with-a-row"))
+        time.sleep(1.1)
+        await store.sweep_orphans(0.01)
+        assert await store.load("essay") is not None
+        assert await pool.run(storages["segments"].exists, old.format("without"))
+
     async def test_no_document_is_in_the_name_of_a_file(self, store: SegmentStore) -> None:
         place = await pool.run(store.keep, "secret-plan", b"bytes")
         assert "secret" not in place.location
@@ -95,6 +152,22 @@ class TestFolder(Files):
     def hanging(self, monkeypatch: pytest.MonkeyPatch) -> Hanging:
         """Let no file be opened or written in time, as a network file system does that went away."""
         pytest.skip("a local folder does not hang")
+
+    async def test_a_file_and_all_names_on_the_way_to_it_reach_the_disk(
+        self, store: SegmentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        synced, fsync = list[Path](), os.fsync
+
+        def noted(descriptor: int) -> None:
+            synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+            fsync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", noted)
+        for _ in range(40):  # in most of them a new one of 256 folders
+            path = tmp_path / "segments" / (await pool.run(store.keep, "essay", b"bytes")).location
+            assert set(synced) >= {path, path.parent, path.parent.parent}
+        assert set(synced) >= {tmp_path, *path.parents[:5]}
+        assert synced.count(tmp_path) == 1
 
     async def test_a_full_disk_is_an_error_and_what_is_there_stays(
         self, store: SegmentStore, settings: Any, tmp_path: Path
@@ -143,6 +216,20 @@ class TestS3(Files):
         with pytest.raises(StoreUnavailable):
             await persist(store, "essay", 2, MORE)
         assert (await row_of("essay")).damage == ""
+
+
+@contextlib.contextmanager
+def database_of_the_pool(path: Path) -> Iterator[None]:
+    """Let the pool's threads use a SQLite file for the length of a block."""
+    pool.close()
+    before = connections.settings["default"]
+    settings = {"default": database(environ.Env.db_url_config(f"sqlite:///{path}"))}
+    connections.settings["default"] = connections.configure_settings(settings)["default"]
+    try:
+        yield
+    finally:
+        pool.close()
+        connections.settings["default"] = before
 
 
 def folder(path: Path) -> dict[str, Any]:

@@ -87,6 +87,7 @@ class TestWell:
         for _ in range(4):
             await asyncio.to_thread(clean, site)
         compacted = await asyncio.to_thread(within, 20, lambda: worker.says("Compacted room"))
+        await asyncio.to_thread(clean, site)
         working = False
         await writing
         assert compacted, worker.log_tail()
@@ -131,6 +132,16 @@ class TestFindings:
         assert "orphaned file: " in findings(site, env=FILES)
         assert "orphaned file: " in findings(site)
 
+    async def test_an_orphan_that_a_move_to_the_database_left_is_removed_with_it(self, site: Site) -> None:
+        await filled(site, "essay", env=FILES)
+        orphan = next((site.folder / "data").rglob("*.segment")).with_name("orphan.segment")
+        orphan.write_bytes(b"nobody's")
+        os.utime(orphan, (time.time() - 7200,) * 2)
+        done = site.manage("movestore", "--to", "database")
+        assert done.returncode == 0, done.stderr
+        assert list((site.folder / "data").rglob("*.segment")) == []
+        clean(site)
+
     @pytest.mark.parametrize(
         ("statement", "finding"),
         [
@@ -149,6 +160,22 @@ class TestFindings:
         await filled(site, "essay")
         execute(site, statement)
         assert finding in findings(site, "essay")
+
+    async def test_a_hole_is_told_of_until_it_is_accepted(self, site: Site) -> None:
+        await filled(site, "essay", "other")
+        execute(site, "DELETE FROM yredis_rooms_room WHERE name = 'essay'")
+        execute(site, "DELETE FROM yredis_persistence_segment WHERE room_id NOT IN (SELECT id FROM yredis_rooms_room)")
+        await site.write("essay", typed("more"))
+        time.sleep(0.3)
+        assert site.manage("runpersistence", "--once").returncode == 1
+        assert "its stream was trimmed up to" in findings(site)
+        told = site.manage("verifyrooms", "--accept-holes")
+        assert "essay goes on without what came after 0-0 and was trimmed" in told.stdout
+        assert "other goes on" not in told.stdout
+        with site.valkey.client() as client:
+            client.zadd(site.keys.due_of("essay"), {"essay": 1})
+        assert site.manage("runpersistence", "--once").returncode == 0
+        clean(site)
 
     async def test_an_entry_of_the_stream_that_is_none(self, site: Site) -> None:
         await site.write("essay", typed("hello"), debounce_seconds=60)

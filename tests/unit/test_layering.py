@@ -32,6 +32,8 @@ PURE = {
     "rooms.errors",
     "rooms.squash",
     "rooms.coverage",
+    "rooms.needs",
+    "rooms.clocks",
 }
 """Bytes in, bytes or values out."""
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.template.defaultfilters import filesizeformat
 
-from persistence import moving
+from persistence import moving, orphans
 from persistence.moving import Moved, NoSuchStore
 from persistence.stores.port import SegmentStore
 from rooms import pool
@@ -55,7 +55,7 @@ class Command(BaseCommand):
         self.end_line()
         self.stdout.write(f"Moved {account.segments} segments, {_sized(account.size_bytes)}.")
         unreadable = await self.verify(store)
-        await store.sweep_orphans(conf().orphan_grace_seconds)
+        await orphans.sweep(conf().orphan_grace_seconds, store)
         for error in (*account.errors, *unreadable):
             self.stderr.write(error)
         if errors := len(account.errors) + len(unreadable):

@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as DatabaseError
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
@@ -28,6 +29,14 @@ class Command(BaseCommand):
 
     def handle(self, *, action: str, room: str, number: int | None, **options: Any) -> None:
         """Do it, and tell each entry on a line of its own."""
+        try:
+            self.act(action, room, number)
+        except DatabaseError as error:
+            reason = next(iter(str(error).splitlines()), "")
+            raise CommandError(f"The database does not answer: {type(error).__name__}: {reason}") from error
+
+    def act(self, action: str, room: str, number: int | None) -> None:
+        """List, replay or discard."""
         try:
             rows = list(quarantined(room, number))
         except (Room.DoesNotExist, NoSuchRoom) as error:

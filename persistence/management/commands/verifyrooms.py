@@ -6,10 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from persistence import verifying
+from persistence import holes, orphans, verifying
 from persistence.verifying import UnknownRoom, Verified
 from rooms import names
 from rooms.backend import Backend
+from rooms.conf import conf
 from rooms.errors import NoSuchRoom, YRedisError
 
 LINE = "{:<32} {:>8} {:>12} {:>8}  {}"
@@ -20,10 +21,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("room", nargs="*", help="only these rooms, and no orphaned files (default: all)")
+        parser.add_argument(
+            "--accept-holes",
+            action="store_true",
+            help="let rooms go on without what was trimmed and is not in the store, which is older than Redis",
+        )
 
-    def handle(self, *, room: list[str], **options: Any) -> None:
+    def handle(self, *, room: list[str], accept_holes: bool, **options: Any) -> None:
         try:
-            findings = asyncio.run(self.verify(list(map(canonical, room))))
+            findings = asyncio.run(self.verify(list(map(canonical, room)), accept_holes=accept_holes))
         except UnknownRoom as error:
             raise CommandError(f"There is no room {str(error)!r}.") from error
         except YRedisError as error:
@@ -32,7 +38,7 @@ class Command(BaseCommand):
             raise CommandError(f"{findings} findings")
         self.stdout.write("All is well.")
 
-    async def verify(self, rooms: list[str]) -> int:
+    async def verify(self, rooms: list[str], *, accept_holes: bool) -> int:
         """Print a line for each room, and under it what is wrong; return how many findings there are."""
         backend = await Backend.open()
         try:
@@ -40,6 +46,9 @@ class Command(BaseCommand):
             self.stdout.write(LINE.format("room", "segments", "bytes", "entries", "state"))
             async for room in chosen(backend, rooms):
                 result = await verifying.verify(backend, room)
+                if accept_holes and (covered := await holes.accept(backend, room)) is not None:
+                    self.stdout.write(f"{room} goes on without what came after {covered} and was trimmed:")
+                    result = await verifying.verify(backend, room)
                 self.show(result)
                 found += len(result.findings)
             return found if rooms else found + await self.orphans()
@@ -56,7 +65,7 @@ class Command(BaseCommand):
     async def orphans(self) -> int:
         """Print files that belong to no segment; return how many there are."""
         found = 0
-        async for location in verifying.orphans():
+        async for location in orphans.found(conf().orphan_grace_seconds):
             self.stdout.write(self.style.ERROR(f"orphaned file: {location}"))
             found += 1
         return found
