@@ -249,7 +249,7 @@ class TestCompaction:
         delta = Delta(claim, 0, [], START, START, b"", None, [], 0.0)
         late = Compactor(services, Leases(services.queue, lease_seconds=3))
         before = await in_pool(lambda: list(Segment.objects.values_list("pk", flat=True)))
-        assert late.line_up(Outcome(delta, True, 0, 0, 0, 0, 1000))
+        assert late.line_up(Outcome(delta, True, 0, 0, 0, 0, 1000, b""))
         await late.compact()
         assert await in_pool(lambda: list(Segment.objects.values_list("pk", flat=True))) == before
         assert not redis_of.exists(KEYS.leases(claim.shard), KEYS.due_of(ROOM))
