@@ -3,9 +3,11 @@
 import contextlib
 import os
 import shutil
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,13 @@ Hanging = Callable[[], contextlib.AbstractContextManager[None]]
 def store_class() -> type[SegmentStore]:
     """The store under test."""
     return FileStore
+
+
+def copied(database: Path, copy: Path) -> Path:
+    """Copy a SQLite database with what is only in its log so far."""
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    return copy
 
 
 @pytest.fixture
@@ -109,7 +118,7 @@ class Files(Contract):
         """Staging, with the storage of production: it knows the same rows, and then others."""
         await persist(store, "essay", 1, HELLO)
         pool.close()
-        copy = shutil.copy(url.removeprefix("sqlite:///"), tmp_path / "staging.sqlite3")
+        copy = copied(Path(url.removeprefix("sqlite:///")), tmp_path / "staging.sqlite3")
         await persist(store, "essay", 2, MORE)
         with database_of_the_pool(copy):
             assert await store.load("essay") is not None
