@@ -1,12 +1,14 @@
 """A server process of the demo site beside a Redis, both for the length of a measurement."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 
 from bench import cpu
+from tests.support.databases import migrated
 from tests.support.servers import Asgi, Server, environment
 from tests.support.valkey import Valkey
 
@@ -52,7 +54,9 @@ class Site:
 
 
 @contextmanager
-def sites(folder: Path, kinds: Sequence[Asgi] = KINDS) -> Iterator[list[Site]]:
+def sites(
+    folder: Path, kinds: Sequence[Asgi] = KINDS, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[list[Site]]:
     """Run one server of each kind, on one core, and one Redis on the others, where this process stays meanwhile."""
     measured, others = cpu.shares()
     with ExitStack() as stack:
@@ -60,9 +64,10 @@ def sites(folder: Path, kinds: Sequence[Asgi] = KINDS) -> Iterator[list[Site]]:
         valkey = Valkey(folder / "redis")
         stack.callback(valkey.kill)
         valkey.start()
+        given = {**SETTINGS, "DATABASE_URL": migrated(folder / "db.sqlite3"), **settings}
         running = []
         for kind in kinds:
-            server = Server(kind, folder, name=kind, env=environment(folder, valkey.url, SETTINGS))
+            server = Server(kind, folder, name=kind, env=environment(folder, valkey.url, given))
             stack.callback(server.kill)
             with cpu.on_cores(measured):
                 server.launch()
