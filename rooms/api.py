@@ -12,9 +12,12 @@ from pycrdt import Doc, TransactionEvent
 
 from rooms import background, merge, names
 from rooms.backend import backend
+from rooms.bells import Kind
 from rooms.entries import Entry
+from rooms.orders import EVERYWHERE, REASON_BYTES, Order
+from rooms.redis_client import Call, script
 
-__all__ = ["edit", "edit_sync", "read", "read_sync"]
+__all__ = ["edit", "edit_sync", "kick", "kick_sync", "read", "read_sync", "recheck", "recheck_sync"]
 
 Document = Doc[Any]
 
@@ -98,3 +101,49 @@ async def _append(room: str, update: bytes) -> None:
     services = await backend()
     scanned = await services.documents.look_into(update)
     await services.lane.append_and_wait(room, Entry(update, scanned.verbatim))
+
+
+async def kick(room: str | None = None, *, user: str | int | None = None, reason: str = "") -> None:
+    """Close connections with 4403, on every server: those in a room, of a user, or both; a stock client stays away.
+
+    Who may still enter can connect again. Connections that are being made at this moment may be missed.
+
+    Args:
+        user: a Grant's user_id: with authbridge, the user's primary key.
+        reason: for the close frame, at most 120 bytes of UTF-8.
+
+    Raises:
+        ValueError: the reason is too long; or neither a room nor a user is given.
+        NoSuchRoom, RedisUnavailable: as `read`.
+    """
+    if room is None and user is None:
+        raise ValueError("kick whom? Give a room or a user")
+    if len(reason.encode()) > REASON_BYTES:
+        raise ValueError(f"a reason has at most {REASON_BYTES} bytes")
+    await _order(Kind.KICK, room, user, reason)
+
+
+async def recheck(room: str | None = None, *, user: str | int | None = None) -> None:
+    """Let the rights of open connections be decided anew, on every server; by default those of all.
+
+    Raises:
+        NoSuchRoom, RedisUnavailable: as `read`.
+    """
+    await _order(Kind.RECHECK, room, user, "")
+
+
+def kick_sync(room: str | None = None, *, user: str | int | None = None, reason: str = "") -> None:
+    """Do as `kick`, in code without an event loop."""
+    background.run(kick(room, user=user, reason=reason))
+
+
+def recheck_sync(room: str | None = None, *, user: str | int | None = None) -> None:
+    """Do as `recheck`, in code without an event loop."""
+    background.run(recheck(room, user=user))
+
+
+async def _order(kind: Kind, room: str | None, user: str | int | None, reason: str) -> None:
+    services = await backend()
+    order = Order(None if room is None else names.canonical(room), None if user is None else str(user), reason)
+    keys = (services.keys.head(EVERYWHERE),)
+    await services.client.run(Call(script("order"), keys, (services.keys.bell(EVERYWHERE), kind.value, order.encode())))

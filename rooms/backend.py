@@ -15,6 +15,9 @@ from rooms.redis_client import RedisClient
 from rooms.store import store
 from rooms.streams import Streams
 
+DECISIONS_AT_ONCE = 32
+"""When an order concerns thousands of connections, the site is asked about so many at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backend:
@@ -27,6 +30,7 @@ class Backend:
     lane: Lane
     compute: Compute
     documents: Documents
+    deciding: asyncio.Semaphore
 
     @classmethod
     async def open(cls) -> "Backend":
@@ -49,6 +53,7 @@ class Backend:
             Lane(client, keys, settings),
             compute,
             Documents(streams, store(), compute, settings),
+            asyncio.Semaphore(DECISIONS_AT_ONCE),
         )
 
     async def aclose(self) -> None:

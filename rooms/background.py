@@ -26,10 +26,14 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        future: Future[T] = asyncio.run_coroutine_threadsafe(coroutine, _background_loop())
-        return future.result()
+        return start(coroutine).result()
     coroutine.close()
     raise RuntimeError("called from a running event loop: await the async function instead")
+
+
+def start(coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
+    """Let a coroutine run in the background loop, from anywhere. A process may end before it does."""
+    return asyncio.run_coroutine_threadsafe(coroutine, _background_loop())
 
 
 def _background_loop() -> asyncio.AbstractEventLoop:

@@ -25,6 +25,10 @@ class Kind(StrEnum):
     """Cursors: the body is an encoded list of states (rooms.presence)."""
     DELETED = "deleted"
     """The generation was raised."""
+    RECHECK = "recheck"
+    """Rights changed: decide anew for those whom the body names (rooms.rights). On the bell of all servers."""
+    KICK = "kick"
+    """Close the connections of those whom the body names. On the bell of all servers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ KIB = 1024
 MIB = 1024 * KIB
 
 MAY_BE_ZERO = {
+    "access_cache_seconds",
     "debounce_seconds",
     "max_bytes_per_second",
     "max_document_bytes",
@@ -39,6 +40,43 @@ class Conf:
     """Dotted path to the Store that holds what was moved out of Redis."""
     authorize: str = "rooms.grants.nobody"
     """Dotted path to `async def authorize(scope, room) -> Grant`."""
+
+    identity: tuple = ("jwt", "session", "anonymous")  # type: ignore[type-arg]  # read at run time, below
+    """How authbridge tells who somebody is: the first way that can. Of jwt, session, anonymous."""
+    permission: str = ""
+    """Dotted path to `async def f(user, room) -> Access`, which authbridge asks; empty: Django's permissions."""
+    permission_callback: str = ""
+    """Is asked instead, by GET {url}/{room}/{userid}."""
+    access_cache_seconds: float = 5.0
+    """A decision about a user and a room counts for so long for whoever connects."""
+    callback_timeout_seconds: float = 3.0
+    """No answer from another server within it: the connection is closed with 1013."""
+    callback_connections: int = 16
+    """Questions to other servers that one process has under way at a time; more wait."""
+    jwt_keys: tuple = ()  # type: ignore[type-arg]
+    """Keys that tokens are verified with: dictionaries of alg, one of key, path and url, and kid."""
+    jwt_issuer: str = ""
+    """The claim `iss` of every token."""
+    jwt_audience: str = ""
+    """The claim `aud` of every token, or one of several in it."""
+    jwt_max_lifetime_seconds: float = 86400.0
+    """A token that lasts longer is refused."""
+    jwt_lifetime_seconds: float = 900.0
+    """Tokens that the site itself makes last so long."""
+    jwt_user_field: str = ""
+    """Field of the user model that a token's user is looked up by; empty: users of tokens need not be known."""
+    perm_callers: tuple = ()  # type: ignore[type-arg]
+    """Addresses or networks of servers that may ask yauth/perm what a user may do."""
+    websocket_url: str = ""
+    """What pages are told to connect to; empty: ws/ on the host that they came from."""
+    origins: tuple = ()  # type: ignore[type-arg]
+    """Pages of these Origins may connect with a session's cookie, besides the site's own."""
+    readers_visible: bool = True
+    """Whether cursors of readers are shown to others."""
+    recheck_seconds: float = 60.0
+    """Rights of an open connection are decided anew when the last decision is so old."""
+    handshake_seconds: float = 10.0
+    """Who may enter must be told within it, or the connection is closed with 1013."""
 
     debounce_seconds: float = 10.0
     """A room is persisted when it has been quiet for so long."""
@@ -113,6 +151,8 @@ class Conf:
         for field in fields(self):
             expected: Any = field.type
             value = getattr(self, field.name)
+            if expected is tuple and type(value) is list:
+                object.__setattr__(self, field.name, value := tuple(value))
             if expected is float and type(value) is int:
                 object.__setattr__(self, field.name, value := float(value))
             if type(value) is not expected:

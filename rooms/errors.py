@@ -3,12 +3,14 @@
 YRedisError
 ├── ClientError             close this one socket with `close_code`
 │   ├── MalformedFrame      4400  the bytes are not a message
+│   ├── IdentityRefused     4401  who it is can't be told
 │   ├── AccessDenied        4403  no grant for this room, or not for this deed
 │   ├── NoSuchRoom          4404  the name can't name a room
 │   ├── RoomDeleted         4410  the room was deleted
 │   ├── TooBig              4413  over a size limit
 │   └── TooMuch             4529  over a rate or a seat limit
 ├── RedisUnavailable        1013  Redis gave no answer, or refused: come back later
+├── DecisionUnavailable     1013  nobody could tell who may enter
 ├── StoreUnavailable        1013  the store gave no answer, or a bad one
 ├── ComputeUnavailable      1013  no compute child could be had
 ├── Undecodable             1011  stored bytes that can't be decoded
@@ -51,6 +53,12 @@ class MalformedFrame(ClientError):
     close_code = CloseCode.MALFORMED
 
 
+class IdentityRefused(ClientError):
+    """Who it is can't be told: a token that is missing, wrong or expired, or a session that ended."""
+
+    close_code = CloseCode.IDENTITY
+
+
 class AccessDenied(ClientError):
     """No grant for this room, or none for what the client tried."""
 
@@ -83,6 +91,12 @@ class TooMuch(ClientError):
 
 class RedisUnavailable(YRedisError):
     """Redis gave no answer in time, or refused: whether it did what was asked is unknown."""
+
+    close_code = CloseCode.TRY_AGAIN_LATER
+
+
+class DecisionUnavailable(YRedisError):
+    """What tells who may enter gave no answer in time, or a bad one: nobody enters."""
 
     close_code = CloseCode.TRY_AGAIN_LATER
 

@@ -9,11 +9,12 @@ from contextlib import suppress
 
 from rooms.backend import Backend, backend
 from rooms.bells import Bell
-from rooms.errors import TooMuch
+from rooms.errors import RedisUnavailable, TooMuch
 from rooms.grants import Grant
 from rooms.limits import exceeded
 from rooms.listener import Listener
 from rooms.metrics import Count, count
+from rooms.orders import EVERYWHERE, ORDERS, Order, obey, recheck
 from rooms.perloop import PerLoop
 from rooms.presence import Speaker
 from rooms.room import LiveRoom
@@ -39,12 +40,24 @@ class Hub:
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._seats_of: Counter[str] = Counter()
         self._connections = 0
+        self._hears_orders = asyncio.Event()
         self.upkeep = Upkeep(self)
 
     @property
     def seats(self) -> int:
         """Number of open connections."""
         return sum(len(room.seats) for room in self.rooms.values())
+
+    async def start(self) -> None:
+        """Begin to beat, and return when orders to every server are heard; raise RedisUnavailable if Redis is away."""
+        await self.upkeep.start()
+        self.listener.subscribe(EVERYWHERE)
+        try:
+            async with asyncio.timeout(self.backend.conf.redis_timeout_seconds):
+                await self._hears_orders.wait()
+        except TimeoutError as error:
+            await self.aclose()
+            raise RedisUnavailable("no subscription in time") from error
 
     async def join(self, grant: Grant, writer: Writer, address: str) -> Seat:
         """Give a connection its place: from when this returns it gets everything that happens in the room.
@@ -59,6 +72,7 @@ class Hub:
         seat = Seat(room, grant, writer, speaker, address)
         self._check_limits(seat)
         self._take(seat)
+        seat.rights.begin()
         try:
             seat.send_states()
             if grant.may_write:
@@ -132,12 +146,26 @@ class Hub:
         room.stop()
 
     def _hear(self, name: str, bell: Bell) -> None:
-        if room := self.rooms.get(name):
+        if name == EVERYWHERE:
+            if bell.kind in ORDERS:
+                obey(bell, self.seats_of)
+        elif room := self.rooms.get(name):
             room.hear(bell)
 
     def _subscribed(self, name: str) -> None:
-        if room := self.rooms.get(name):
+        if name == EVERYWHERE:
+            if self._hears_orders.is_set():  # again: some may have rung meanwhile
+                recheck(Order(), self.seats_of)
+            self._hears_orders.set()
+        elif room := self.rooms.get(name):
             room.subscribed()
+
+    def seats_of(self, name: str | None = None) -> list[Seat]:
+        """Return the open connections in a room, or all."""
+        if name is None:
+            return [seat for room in self.rooms.values() for seat in room.seats]
+        room = self.rooms.get(name)
+        return list(room.seats) if room else []
 
     async def aclose(self) -> None:
         """Say who is gone, stop hearing, close every room."""
@@ -157,7 +185,7 @@ def _labels(seat: Seat) -> tuple[str, str]:
 
 async def _connect() -> Hub:
     made = Hub(await backend())
-    await made.upkeep.start()
+    await made.start()
     return made
 
 

@@ -2,13 +2,13 @@
 
 import time
 
-from rooms.errors import ClientError
+from rooms.errors import YRedisError
 from rooms.metrics import Count, count
 
 WINDOW_SECONDS = 10.0
 
 
-def exceeded(limit: Count, error: type[ClientError], message: str) -> ClientError:
+def exceeded(limit: Count, error: type[YRedisError], message: str) -> YRedisError:
     """Count that a limit was exceeded; return the error to raise."""
     count(limit)
     return error(message)

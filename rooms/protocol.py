@@ -17,6 +17,8 @@ class MessageType(IntEnum):
     AWARENESS = 1
     AUTH = 2
     QUERY_AWARENESS = 3
+    TOKEN = 121
+    """Ours: a fresh token, before the old one runs out. Stock servers do not know it, stock clients do not send it."""
 
 
 class SyncType(IntEnum):
@@ -60,8 +62,15 @@ class QueryAwareness:
     """Tell me who is here."""
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Here is a fresh token for who I am."""
+
+    token: str
+
+
 type_of_sync = (SyncStep1, SyncStep2, Update)
-Message = SyncStep1 | SyncStep2 | Update | Awareness | QueryAwareness
+Message = SyncStep1 | SyncStep2 | Update | Awareness | QueryAwareness | Token
 
 
 def parse(frame: bytes) -> Message:
@@ -75,6 +84,8 @@ def parse(frame: bytes) -> Message:
             message = Awareness(reader.var_bytes())
         case MessageType.QUERY_AWARENESS:
             message = QueryAwareness()
+        case MessageType.TOKEN:
+            message = Token(reader.var_string())
         case other:
             raise MalformedFrame(f"a client sends no message of type {other}")
     reader.expect_end()

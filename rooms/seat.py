@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from rooms import awareness, protocol, ranges
@@ -15,6 +16,7 @@ from rooms.limits import Rate, exceeded
 from rooms.metrics import Count, count, count_close
 from rooms.outbox import Outbox
 from rooms.presence import OUTRAGEOUS, Speaker
+from rooms.rights import Rights
 from rooms.scan import Scan
 from rooms.writers import Frame, Writer
 
@@ -45,7 +47,7 @@ class Seat:
     def __init__(self, room: "LiveRoom", grant: Grant, writer: Writer, speaker: Speaker, address: str) -> None:
         conf = room.backend.conf
         self.room = room
-        self.grant = grant
+        self.rights = Rights(self, grant, recheck_seconds=conf.recheck_seconds)
         self.speaker = speaker
         self.address = address
         self.closed = False
@@ -60,6 +62,11 @@ class Seat:
         self._settled.set()
         self._answered: asyncio.Future[None] | None = None
         self._closing: asyncio.Task[None] | None = None
+
+    @property
+    def grant(self) -> Grant:
+        """What this connection may do now."""
+        return self.rights.grant
 
     # -- in
 
@@ -103,6 +110,9 @@ class Seat:
             case protocol.QueryAwareness():
                 self._check_requests(0)
                 self.send_states()
+            case protocol.Token(token):
+                self._check_requests(0)
+                self.rights.decide_again(since=time.monotonic(), token=token)
 
     def _check_requests(self, size_bytes: int) -> None:
         if size_bytes > STATE_VECTOR_BYTES:
@@ -216,6 +226,7 @@ class Seat:
         self.closed = True
         count_close(code)
         self.outbox.close()
+        self.rights.end()
         self.room.presence.leave(self.speaker)  # at once: that the socket is gone may be heard much later
         self._closing = asyncio.create_task(self._writer.close(code, reason))
         self._settled.set()
@@ -224,6 +235,7 @@ class Seat:
         """Give up the place: the connection is gone. Returns when the last append is known to have arrived or not."""
         self.closed = True
         self.outbox.close()
+        self.rights.end()
         self.room.leave(self)
         await self._settled.wait()
 

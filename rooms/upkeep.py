@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from rooms import protocol
 from rooms.errors import YRedisError
 from rooms.metrics import Count, count
 from rooms.redis_client import Call, script
+from rooms.rights import LOOKS
 from rooms.writers import Frame
 
 if TYPE_CHECKING:
@@ -33,12 +35,15 @@ QUIET_SECONDS = 18.0
 
 KEEP_ALIVE_SECONDS = 5.0
 
+SEATS_PER_TURN = 100
+"""So many are begun with at a time; frames are served in between."""
+
 NOTHING = Frame(protocol.awareness(b"\0"))
 """Awareness of nobody: received, and otherwise without effect."""
 
 
 class Upkeep:
-    """Three rhythms of one hub."""
+    """Four rhythms of one hub."""
 
     def __init__(self, hub: "Hub") -> None:
         self._hub = hub
@@ -55,6 +60,7 @@ class Upkeep:
             (self.beat, self._conf.heartbeat_seconds),
             (self.sweep, self._conf.sweep_seconds / SWEEP_SLICES),
             (self.keep_alive, KEEP_ALIVE_SECONDS),
+            (self.recheck, self._conf.recheck_seconds / LOOKS),
         )
         self._tasks = [asyncio.create_task(_repeat(action, seconds)) for action, seconds in rhythms]
 
@@ -110,6 +116,14 @@ class Upkeep:
                 if seat.outbox.last_sent_at < quiet_since and seat.outbox.keeps_up:
                     count(Count.KEEP_ALIVES)
                     seat.outbox.send(NOTHING)
+
+    async def recheck(self) -> None:
+        """Decide anew about those for whom that is long ago."""
+        now = time.monotonic()
+        for number, seat in enumerate(self._hub.seats_of()):
+            seat.rights.grow_old(now)
+            if number % SEATS_PER_TURN == SEATS_PER_TURN - 1:
+                await asyncio.sleep(0)
 
     async def aclose(self) -> None:
         """Stop; the heartbeat runs out, and the others remove the cursors that are left."""

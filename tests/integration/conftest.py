@@ -96,7 +96,7 @@ async def serve(valkey: Valkey, configure: Configure) -> AsyncIterator[Serve]:
             backend = await Backend.open()
             stack.push_async_callback(backend.aclose)
             hub = Hub(backend)
-            await hub.upkeep.start()
+            await hub.start()
             stack.push_async_callback(hub.aclose)
             return hub
 

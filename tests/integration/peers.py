@@ -33,6 +33,7 @@ class MemoryWriter:
 
     def __init__(self, deliver: Callable[[bytes], None]) -> None:
         self.code: int | None = None
+        self.reason = ""
         self.abandoned = False
         self.frames: list[bytes] = []
         self._deliver = deliver
@@ -69,7 +70,7 @@ class MemoryWriter:
 
     async def close(self, code: int, reason: str = "", *, patience_seconds: float = 0.0) -> None:
         if not self.closed:
-            self.code = int(code)
+            self.code, self.reason = int(code), reason
             self._reading.set()
 
     def abandon(self) -> None:
@@ -110,9 +111,10 @@ class Peer:
         address: str = "127.0.0.1",
         doc: "Doc[Any] | None" = None,
         answers: bool = True,
+        **grant: Any,
     ) -> None:
         self.hub = hub
-        self.grant = Grant(room=room, access=access, user_id=user_id)
+        self.grant = Grant(room=room, access=access, user_id=user_id, **grant)
         self.address = address
         self.answers = answers
         self.doc: Doc[Any] = Doc() if doc is None else doc

@@ -46,7 +46,7 @@ async def hubs(cluster: Valkey, configure: Configure) -> AsyncIterator[tuple[Hub
             backend = await Backend.open()
             stack.push_async_callback(backend.aclose)
             opened.append(Hub(backend))
-            await opened[-1].upkeep.start()
+            await opened[-1].start()
             stack.push_async_callback(opened[-1].aclose)
         yield opened[0], opened[1]
 

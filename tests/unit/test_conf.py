@@ -8,13 +8,16 @@ from django.test import override_settings
 
 from rooms.conf import Conf, conf
 
-OTHERS = {str: "other", int: 7, float: 0.25}
+OTHERS = {str: "other", int: 7, float: 0.25, tuple: ("other",)}
 """For each type a value that is no default."""
+
+WRONG = [None, {}, b"bytes", object(), True]
+"""Of a type that no setting has, but for the last."""
 
 BY_NAME = {field.name.upper(): field for field in fields(Conf)}
 NUMBERS = [name for name, field in BY_NAME.items() if field.type in (int, float)]
 LIMITS = [name for name in NUMBERS if name.startswith("MAX_") and name not in {"MAX_FRAME_BYTES", "MAX_DELAY_SECONDS"}]
-AT_ONCE = {"DEBOUNCE_SECONDS"}
+AT_ONCE = {"DEBOUNCE_SECONDS", "ACCESS_CACHE_SECONDS"}
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +46,7 @@ class TestReading:
     @pytest.mark.parametrize("name", BY_NAME)
     def test_every_field_comes_from_its_key(self, name):
         field = BY_NAME[name]
-        value = OTHERS[field.type]
+        value = not field.default if field.type is bool else OTHERS[field.type]
         assert getattr(given(**{name: value}), field.name) == value != field.default
 
     @pytest.mark.parametrize("name", BY_NAME)
@@ -87,8 +90,10 @@ class TestRefusing:
         with pytest.raises(ImproperlyConfigured, match=r"\['BAR', 'FOO'\]"):
             given(FOO=1, BAR=2)
 
-    @pytest.mark.parametrize("name", BY_NAME)
-    @pytest.mark.parametrize("value", [None, [], b"bytes", object(), True])
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [(name, value) for name in BY_NAME for value in WRONG if type(value) is not BY_NAME[name].type],
+    )
     def test_a_value_of_the_wrong_type_is_refused(self, name, value):
         with pytest.raises(ImproperlyConfigured, match=name):
             given(**{name: value})

@@ -1,0 +1,130 @@
+"""What becomes of a connection's rights while it is open: they are decided anew, run out, or are taken away."""
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from rooms import orders
+from rooms.errors import ClientError, CloseCode, DecisionUnavailable, IdentityRefused, YRedisError
+from rooms.grants import Grant
+from rooms.metrics import Count, count
+
+if TYPE_CHECKING:
+    from rooms.seat import Seat
+
+logger = logging.getLogger(__name__)
+
+LOOKS = 12
+"""So many times in RECHECK_SECONDS it is looked whose rights were decided long ago."""
+
+PATIENCE = 2
+"""A decision that can't be had closes the socket when the last one is so many times RECHECK_SECONDS old."""
+
+
+class Rights:
+    """The grant of one connection."""
+
+    def __init__(self, seat: "Seat", grant: Grant, *, recheck_seconds: float) -> None:
+        self.grant = grant
+        self._seat = seat
+        self._recheck_seconds = recheck_seconds
+        self._decided_at = time.monotonic() if grant.decided_at is None else grant.decided_at
+        self._since = float("-inf")
+        self._token: str | None = None
+        self._reason: YRedisError | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._expiry: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Let it run out when its time has come; decide anew at once after an order that came before the seat."""
+        self._watch_expiry()
+        ordered_at = orders.latest(self.grant.room, self.grant.user_id)
+        if ordered_at > self._decided_at:
+            self.decide_again(since=ordered_at)
+
+    def _watch_expiry(self) -> None:
+        if self.grant.expires_at is not None:
+            # Not longer than a recheck: the clock may be set meanwhile.
+            left = min(max(0.0, self.grant.expires_at - time.time()), self._recheck_seconds)
+            self._expiry = asyncio.get_running_loop().call_later(left, self._expire)
+
+    def end(self) -> None:
+        """Decide no more."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+
+    def _expire(self) -> None:
+        if self.grant.expires_at is not None and time.time() >= self.grant.expires_at:
+            self._seat.fail(IdentityRefused("its time is over"))
+        else:
+            self._watch_expiry()
+
+    def grow_old(self, now: float) -> None:
+        """Decide anew before the last decision is too old, or if one that was ordered could not be had; or give up."""
+        age_seconds = now - self._decided_at
+        if self.grant.renew is None:
+            return
+        if age_seconds > PATIENCE * self._recheck_seconds:
+            self._seat.fail(self._reason or DecisionUnavailable("nothing could be decided in time"))
+        elif age_seconds >= self._recheck_seconds * (1 - 1 / LOOKS) or self._since > self._decided_at:
+            self.decide_again(since=now)
+
+    def decide_again(self, *, since: float, token: str | None = None) -> None:
+        """Ask the site soon for a decision that is not older than `since`; with the token, if the client sent one."""
+        self._since = max(self._since, since)
+        self._token = token or self._token
+        if self._task is None and self.grant.renew is not None and not self._seat.closed:
+            self._task = asyncio.create_task(self._decide())
+
+    async def _decide(self) -> None:
+        try:
+            while self._since > self._decided_at and not self._seat.closed:
+                async with self._seat.room.backend.deciding:
+                    since, token, self._token = self._since, self._token, None
+                    if not await self._has_decided(since, token):
+                        return
+        finally:
+            self._task = None
+
+    async def _has_decided(self, since: float, token: str | None) -> bool:
+        """Ask the site; return whether it could tell."""
+        count(Count.RECHECKS)
+        try:
+            assert self.grant.renew is not None  # noqa: S101  # decide_again has seen to it
+            new = await self.grant.renew(token, since)
+            self._decided_at, self._reason = max(since, self._decided_at), None
+            self._take(new)
+        except ClientError as error:
+            if self._token is None:  # else the client has sent a fresh one meanwhile
+                self._seat.fail(error)
+        except Exception as error:
+            self._token = self._token or token
+            self._note(error)
+            return False
+        return True
+
+    def _take(self, new: Grant) -> None:
+        """Live on with a new grant, or close when it is another one: the client then comes back with that."""
+        old = self.grant
+        if (new.room, new.user_id) != (old.room, old.user_id):
+            raise IdentityRefused("it is another user's")
+        if (new.access, new.may_share_awareness) != (old.access, old.may_share_awareness):
+            self._seat.close(CloseCode.RIGHTS_CHANGED, f"rights changed: {new.access}")
+            return
+        self.grant = new
+        if new.expires_at != old.expires_at:
+            if self._expiry is not None:
+                self._expiry.cancel()
+            self._watch_expiry()
+
+    def _note(self, error: Exception) -> None:
+        """Keep the grant for a while if nothing can be decided; a callback or database that is away will be back."""
+        if isinstance(error, YRedisError):
+            self._reason = error
+        else:
+            extra = {"action": "recheck_failed", "room": self.grant.room}
+            logger.error("AUTHORIZE failed", exc_info=error, extra=extra)
+            self._reason = YRedisError("AUTHORIZE failed")
