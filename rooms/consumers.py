@@ -7,12 +7,14 @@ from typing import Any
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from rooms import names
-from rooms.errors import CloseCode, YRedisError
-from rooms.grants import authorize
+from rooms import credentials, names
+from rooms.conf import conf
+from rooms.errors import CloseCode, DecisionUnavailable, YRedisError
+from rooms.grants import Grant, authorize
 from rooms.hub import hub
 from rooms.level import level_of
-from rooms.metrics import count_close
+from rooms.limits import exceeded
+from rooms.metrics import Count, count_close
 from rooms.seat import Seat
 from rooms.writers import Writer, writer_for
 
@@ -59,19 +61,27 @@ class RoomConsumer(AsyncWebsocketConsumer):
 
     async def connect(self) -> None:
         """Accept, then seat or refuse: a refusal before the accept is an HTTP 403, which browsers retry for ever."""
-        await self.accept()
+        await self.accept(subprotocol=credentials.chosen(self.scope.get("subprotocols", ())))
         self.writer = writer_for(self.scope, self.base_send)
         self.writer.pause_reading()  # until it is seated
         try:
             tail = self.scope["url_route"]["kwargs"]["room"]
             room = names.from_path(self.scope.get("raw_path") or b"", tail)
-            grant = await authorize(self.scope, room)
-            self.seat = await (await hub()).join(grant, self.writer, (self.scope.get("client") or [""])[0])
+            found = await hub()  # it hears orders from here on: nothing that is decided now can be overtaken by one
+            grant = await self._decided(room)
+            self.seat = await found.join(grant, self.writer, (self.scope.get("client") or [""])[0])
         except YRedisError as error:
             await self._refuse(error)
         except Exception as error:
             logger.exception("A connection could not be seated", extra={"action": "connect_failed"})
             await self._refuse(YRedisError(f"{type(error).__name__} while connecting"))
+
+    async def _decided(self, room: str) -> Grant:
+        try:
+            async with asyncio.timeout(conf().handshake_seconds):
+                return await authorize(self.scope, room)
+        except TimeoutError as error:
+            raise exceeded(Count.LIMIT_HANDSHAKE, DecisionUnavailable, "who may enter was not told in time") from error
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Hand a frame to the seat; text, which is no frame of the protocol, becomes one that is malformed."""

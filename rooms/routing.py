@@ -10,10 +10,12 @@ from django.core.checks import ERROR
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import re_path
 
+from rooms import credentials
 from rooms.checks import check_settings
 from rooms.conf import conf
 from rooms.consumers import RoomConsumer
 from rooms.errors import RedisUnavailable
+from rooms.metrics import Count, count
 from rooms.redis_client import RedisClient
 from rooms.writers import sniff
 
@@ -46,12 +48,21 @@ def with_rooms(http: Any, websocket: Any = None) -> Any:
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
+            admitted = credentials.admitted(scope)
             # Here, before any middleware can wrap `send`, the server is still to be seen.
-            await rooms(sniff(scope, send), receive, send)
+            await (rooms(sniff(admitted, send), receive, send) if admitted else _turn_away(receive, send))
         else:
             await http(scope, receive, send)
 
     return application
+
+
+async def _turn_away(receive: Any, send: Any) -> None:
+    """Refuse a page of another site that came with a session's cookie: closed before the accept, it is an HTTP 403."""
+    await receive()
+    count(Count.ORIGINS_REFUSED)
+    logger.info("Refused a page of another Origin that came with a cookie", extra={"action": "origin_refused"})
+    await send({"type": "websocket.close"})
 
 
 def _refuse_wrong_settings() -> None:

@@ -1,7 +1,7 @@
 """The consumer behind `ws/<room>`, driven as an ASGI server drives it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Self
 from urllib.parse import quote, unquote
 
@@ -27,16 +27,25 @@ async def page(scope: Any, receive: Any, send: Any) -> None:
 class Socket:
     """One connection to an application: what a server puts in and gets out."""
 
-    def __init__(self, application: Any, room: str, query: bytes = b"", *, mount: str = "/ws/") -> None:
+    def __init__(
+        self,
+        application: Any,
+        room: str,
+        query: bytes = b"",
+        *,
+        mount: str = "/ws/",
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        subprotocols: Sequence[str] = (),
+    ) -> None:
         path = f"{mount}{room}"
         scope = {
             "type": "websocket",
             "path": unquote(path),
             "raw_path": quote(path, safe="/%").encode(),
             "query_string": query,
-            "headers": [],
+            "headers": list(headers),
             "client": ["127.0.0.1", 1],
-            "subprotocols": [],
+            "subprotocols": list(subprotocols),
         }
         self.sent: list[dict[str, Any]] = []
         self.reading = asyncio.Event()
@@ -139,6 +148,29 @@ class TestConnecting:
         socket = Socket(application, "forbidden room")
         assert await socket.closed() == CloseCode.NO_RIGHT
         assert socket.sent[0]["type"] == "websocket.accept"
+        await socket.end()
+
+    async def test_a_page_of_another_site_with_a_cookie_of_ours_gets_an_http_403(self, application: Any) -> None:
+        headers = [(b"host", b"here"), (b"origin", b"http://evil"), (b"cookie", b"sessionid=k")]
+        socket = Socket(application, ROOM, headers=headers)
+        await asyncio.wait_for(socket.task, 5)
+        assert [message["type"] for message in socket.sent] == ["websocket.close"]  # before an accept
+
+    async def test_one_whose_decision_takes_too_long(
+        self, application: Any, configure: Configure, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def slow(scope: Any, room: str) -> None:
+            await asyncio.sleep(60)
+
+        configure(valkey, HANDSHAKE_SECONDS=0.1)
+        monkeypatch.setattr(grants, "import_string", lambda path: slow)
+        socket = Socket(application, ROOM)
+        assert await socket.closed() == CloseCode.TRY_AGAIN_LATER
+        await socket.end()
+
+    async def test_of_the_subprotocols_one_that_is_no_token_is_selected(self, application: Any) -> None:
+        socket = await Socket(application, ROOM, subprotocols=["yauth-secret", "yredis"]).open()
+        assert socket.sent[0]["subprotocol"] == "yredis"
         await socket.end()
 
     async def test_nothing_is_taken_from_one_who_was_refused(self, application: Any) -> None:

@@ -1,0 +1,106 @@
+"""What a connection brings along: a token, a session's cookie, the Origin of the page."""
+
+from collections.abc import Iterator, Sequence
+from urllib.parse import parse_qs, urlsplit
+
+from django.conf import settings
+from django.http.cookie import parse_cookie
+from django.utils.http import is_same_domain
+
+from rooms.conf import conf
+from rooms.grants import Scope
+
+SUBPROTOCOL = "yauth-"
+PARAMETER = "yauth"
+MOST_PARAMETERS = 100
+PORTS = {"http": 80, "https": 443}
+
+
+def chosen(subprotocols: Sequence[str]) -> str | None:
+    """Return the first subprotocol that is no secret: a browser that offers some wants one of them selected."""
+    return next((offered for offered in subprotocols if offered and not offered.startswith(SUBPROTOCOL)), None)
+
+
+def headers(scope: Scope, name: bytes) -> list[str]:
+    """Return the values of a header."""
+    return [value.decode("latin-1") for key, value in scope.get("headers", ()) if key.lower() == name]
+
+
+def token(scope: Scope) -> str | None:
+    """Return the token of a connection: the subprotocol `yauth-<token>`, or the query's `yauth`."""
+    for offered in scope.get("subprotocols", ()):
+        if offered.startswith(SUBPROTOCOL):
+            return str(offered.removeprefix(SUBPROTOCOL))
+    query = scope.get("query_string", b"").decode("ascii", "replace")
+    try:
+        found = parse_qs(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS).get(PARAMETER)
+    except ValueError:  # more of them
+        return None
+    return found[0] if found else None
+
+
+def session_key(scope: Scope) -> str | None:
+    """Return the key of the session that the cookie names."""
+    cookies = parse_cookie("; ".join(headers(scope, b"cookie")))
+    return cookies.get(settings.SESSION_COOKIE_NAME) or None
+
+
+def admitted(scope: Scope) -> Scope | None:
+    """Return the scope of a connection that may go on, without its cookies if they must not count; None for no other.
+
+    A browser sends cookies also where a page of another site connects. Such a page can have a token, or nothing.
+    """
+    if session_key(scope) is None or comes_from_here(scope):
+        return scope
+    if token(scope) is None:
+        return None
+    return {**scope, "headers": [header for header in scope["headers"] if header[0].lower() != b"cookie"]}
+
+
+def comes_from_here(scope: Scope) -> bool:
+    """Tell whether the page that connects is this site's own, or of an Origin in YREDIS["ORIGINS"].
+
+    Programs outside of browsers send none, sandboxed pages "null": neither may use a cookie.
+    """
+    origins = headers(scope, b"origin")
+    if len(origins) != 1 or not (origin := _parts(origins[0])):
+        return False
+    if any(_matches(origin, allowed) for allowed in conf().origins):
+        return True
+    scheme, host, port = origin
+    return any(_parts(f"{scheme}://{own}") == (scheme, host, port) for own in _own_hosts(scope))
+
+
+def _own_hosts(scope: Scope) -> list[str]:
+    """Return what this site is called by whoever connects, as Django would tell it."""
+    forwarded = headers(scope, b"x-forwarded-host") if settings.USE_X_FORWARDED_HOST else []
+    return forwarded or headers(scope, b"host")
+
+
+def _parts(origin: str) -> tuple[str, str, int | None] | None:
+    """Return scheme, host and port of an Origin; None if it is none."""
+    try:
+        parts = urlsplit(origin.lower())
+        if not parts.scheme or not parts.hostname or parts.path or parts.query or parts.fragment or "@" in origin:
+            return None
+        return parts.scheme, parts.hostname, parts.port or PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+
+
+def _matches(origin: tuple[str, str, int | None], allowed: str) -> bool:
+    """Tell whether an Origin is the allowed one, as in CSRF_TRUSTED_ORIGINS: https://*.example.com has subdomains."""
+    if allowed == "*":
+        return True
+    known = _parts(allowed.replace("://*.", "://"))
+    if known is None:
+        return False
+    domain = f".{known[1]}" if "://*." in allowed else known[1]
+    return (origin[0], origin[2]) == (known[0], known[2]) and is_same_domain(origin[1], domain)
+
+
+def wrong_origins() -> Iterator[str]:
+    """Yield what in YREDIS["ORIGINS"] is no Origin."""
+    for allowed in conf().origins:
+        if not isinstance(allowed, str) or (allowed != "*" and _parts(allowed.replace("://*.", "://")) is None):
+            yield str(allowed)
