@@ -1,0 +1,189 @@
+"""Tokens (JWT): who somebody is, by the signature of whom the site trusts."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+
+from authbridge import sessions
+from authbridge.identity import Identity, TokenUser
+from authbridge.jwks import KeySets
+from authbridge.keys import Key, Source, sources
+from rooms import pool
+from rooms.conf import conf
+from rooms.errors import DecisionUnavailable, IdentityRefused
+from rooms.perloop import PerLoop
+
+MOST_BYTES = 8192
+"""No server takes a longer header."""
+
+REQUIRED = ["exp", "iss", "aud"]
+LEEWAY_SECONDS = 5
+
+NO_TOKEN = (jwt.PyJWTError, TypeError, ValueError, OverflowError, RecursionError)
+"""What PyJWT raises for bytes that are no token."""
+
+
+class _Sets(KeySets):
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+async def _make() -> _Sets:
+    return _Sets()
+
+
+_key_sets = PerLoop(_make)
+
+
+async def identity_of(token: str) -> Identity:
+    """Return who a token says somebody is.
+
+    Raises:
+        IdentityRefused: it is none, not signed by a key of the site, not for this site, over, or lasts too long; or its
+            user is unknown to the site, or not active.
+        DecisionUnavailable, StoreUnavailable: that can't be told now.
+    """
+    claims = await verified(token)
+    user_id = user_of(claims)
+
+    async def again() -> Identity:
+        if time.time() >= claims["exp"] + LEEWAY_SECONDS:
+            raise IdentityRefused("the token is over")
+        return await made()
+
+    async def made() -> Identity:
+        user = await _user(user_id, claims)
+        await _require_session(user_id, claims)
+        known = str(user.pk)
+        name = str(claims.get("name") or user.get_username())
+        rooms = _rooms(claims)
+        return Identity(
+            user=user, user_id=known, display_name=name, expires_at=float(claims["exp"]), rooms=rooms, again=again
+        )
+
+    return await made()
+
+
+async def verified(token: str) -> dict[str, Any]:
+    """Return a token's claims, once everything about it is as it must be; else raise IdentityRefused."""
+    if len(token) > MOST_BYTES:
+        raise IdentityRefused("a token is too long")
+    try:
+        header = jwt.get_unverified_header(token)
+    except NO_TOKEN as error:
+        raise IdentityRefused(f"no token: {type(error).__name__}") from None
+    if "crit" in header:
+        raise IdentityRefused("a token demands what is not known here")
+    settings = conf()
+    if not settings.jwt_issuer or not settings.jwt_audience:
+        raise IdentityRefused("tokens need JWT_ISSUER and JWT_AUDIENCE in the settings")
+    claims = _first_that_verifies(token, await _candidates(header))
+    expiry = claims["exp"]
+    if type(expiry) not in (int, float) or expiry > time.time() + settings.jwt_max_lifetime_seconds + LEEWAY_SECONDS:
+        raise IdentityRefused("a token lasts longer than JWT_MAX_LIFETIME_SECONDS; exp is in seconds")
+    return claims
+
+
+async def _candidates(header: Mapping[str, Any]) -> list[Key]:
+    """Return the keys that a token may be signed with: of its algorithm, and of its key id if both have one.
+
+    Raises:
+        DecisionUnavailable: there is none, but there may be one elsewhere that could not be asked for yet.
+    """
+    kid = header.get("kid")
+    found, may_have_changed = list[Key](), False
+    for source in sources():
+        if source.alg == header.get("alg"):
+            keys, changed = await _keys_of(source, kid)
+            found += [key for key in keys if kid is None or key.kid in (None, kid)]
+            may_have_changed |= changed
+    if may_have_changed and not found:
+        raise DecisionUnavailable("a token names a key that is not known yet")
+    return found
+
+
+async def _keys_of(source: Source, kid: str | None) -> tuple[list[Key], bool]:
+    if not source.url:
+        return [source.key()], False
+    return await (await _key_sets.get()).keys(source, kid)
+
+
+def _first_that_verifies(token: str, keys: list[Key]) -> dict[str, Any]:
+    settings, reason = conf(), "no key for it"
+    for key in keys:
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key.verifier,
+                algorithms=[key.alg],
+                audience=settings.jwt_audience,
+                issuer=settings.jwt_issuer,
+                leeway=LEEWAY_SECONDS,
+                options={"require": REQUIRED},
+            )
+        except jwt.InvalidSignatureError:
+            reason = "another key signed it"
+        except NO_TOKEN as error:
+            raise IdentityRefused(f"a token is refused: {type(error).__name__}") from None
+        else:
+            return claims
+    raise IdentityRefused(f"a token is refused: {reason}")
+
+
+def user_of(claims: Mapping[str, Any]) -> str:
+    """Return the user in `sub`, or in y-redis' `yuserid`; raise IdentityRefused if there is none, or two."""
+    named = {str(claims[name]) for name in ("sub", "yuserid") if claims.get(name) not in (None, "")}
+    if len(named) != 1:
+        raise IdentityRefused("a token names no user, or two")
+    return named.pop()
+
+
+def _rooms(claims: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the claim `yrooms`: the only rooms that a token is for."""
+    found = claims.get("yrooms")
+    if found is None:
+        return None
+    if not isinstance(found, list) or not all(isinstance(room, str) for room in found):
+        raise IdentityRefused("the claim yrooms is no list of names")
+    return tuple(found)
+
+
+async def _user(user_id: str, claims: Mapping[str, Any]) -> Any:
+    field = conf().jwt_user_field
+    if not field:
+        return TokenUser(user_id, claims)
+    user = await pool.run(user_by, field, user_id)
+    if user is None:
+        raise IdentityRefused("the user of a token is unknown, or not active")
+    return user
+
+
+async def _require_session(user_id: str, claims: Mapping[str, Any]) -> None:
+    """Refuse a token that this site made for a session which is over by now, or somebody else's."""
+    key = sessions.unsealed(claims["ysession"]) if "ysession" in claims else None
+    if key is not None and await pool.run(_user_of_session, key) != user_id:
+        raise IdentityRefused("the session of a token has ended")
+
+
+def _user_of_session(key: str) -> str | None:
+    user = sessions.logged_in(key)
+    return None if user is None else subject_of(user)
+
+
+def subject_of(user: Any) -> str:
+    """Return what tokens of this site call a user of Django's."""
+    return str(getattr(user, conf().jwt_user_field or "pk"))
+
+
+def user_by(field: str, value: str) -> Any:
+    """Return the active user of Django's that has this value in a field, or None; blocks."""
+    manager: Any = get_user_model()._default_manager  # noqa: SLF001  # Django's own backend looks there
+    try:
+        user = manager.filter(**{field: value}).first()
+    except (ValueError, ValidationError):  # a number is wanted, or a UUID
+        return None
+    return user if user is not None and user.is_active else None
