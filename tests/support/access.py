@@ -15,3 +15,12 @@ async def by_name(scope: dict[str, Any], room: str) -> Grant:
         raise AccessDenied("forbidden by its name")
     reads = room.startswith("readonly") or b"as=reader" in scope.get("query_string", b"")
     return Grant(user_id=None, display_name="", room=room, access=Access.READ if reads else Access.WRITE)
+
+
+async def everybody_writes(user: Any, room: str) -> Access:
+    """Be a policy that lets everybody write."""
+    return Access.WRITE
+
+
+async def no_answer(user: Any, room: str) -> None:
+    """Be a policy that someone forgot to end."""
