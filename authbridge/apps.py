@@ -10,3 +10,10 @@ class AuthbridgeConfig(AppConfig):
     name = "authbridge"
     label = "yredis_authbridge"
     verbose_name = _("Access to rooms")
+
+    def ready(self) -> None:
+        """Register the system checks, follow changes of rights, keep tokens out of logs."""
+        from authbridge import checks, live, scrub  # noqa: F401
+
+        live.connect()
+        scrub.install()

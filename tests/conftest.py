@@ -1,5 +1,6 @@
 """What every test shares: Django, set up by pytest-django, with a database that all threads can write to."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,3 +19,12 @@ def django_db_modify_db_settings(
     database: dict[str, Any] = django_settings.DATABASES["default"]
     if database["ENGINE"] == "django.db.backends.sqlite3":
         database.setdefault("TEST", {})["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_to_tell() -> Iterator[None]:
+    """Let the last orders to servers be sent, or fail, while there is a log."""
+    yield
+    from authbridge import soon
+
+    soon.settle()
