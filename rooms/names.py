@@ -65,6 +65,14 @@ def from_path(raw_path: bytes, decoded_tail: str) -> str:
     return canonical(quote(decoded_tail))
 
 
+def url_path(room: str) -> str:
+    """Return a canonical name as it stands in a url: y-websocket appends it to ws/.
+
+    In a canonical name a percent sign only ever begins %2F or %25, which reach the server as they are.
+    """
+    return quote(room, safe="/%")
+
+
 def key_part(room: str) -> str:
     """Return a canonical name without glob, tag or control characters; distinct names stay distinct."""
     return quote(room, safe="")
