@@ -8,7 +8,7 @@ from rooms.checks import check_settings
 from rooms.conf import conf
 from rooms.store import Store
 
-GOOD = {"REDIS_URL": "redis://localhost:6379/0", "AUTHORIZE": "yredis_project.access.demo_rooms"}
+GOOD = {"REDIS_URL": "redis://localhost:6379/0", "AUTHORIZE": "authbridge.authorizer.authorize"}
 
 no_function = "not callable"
 
