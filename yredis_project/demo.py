@@ -16,6 +16,7 @@ from types import FrameType
 from django.conf import settings
 from django.core.management import call_command
 
+from yredis_project.accounts import accounts
 from yredis_project.children import Child
 from yredis_project.preflight import (
     DemoError,
@@ -144,6 +145,9 @@ class Demo:
         """Print the urls: they answer."""
         for index, port in enumerate(self.ports):
             self.say(f"{'Open' if index == 0 else '  or'} http://{HOST}:{port}/")
+        for account in accounts(Path(settings.DATA_DIR) / "passwords.json"):
+            known = f"password {account.password}" if account.password else "with the password that you gave it"
+            self.say(f"Sign in as {account.name}, {known}")
         self.say("Ctrl-C stops everything.")
 
     def watch(self, redis: Child | None, others: list[Child]) -> None:

@@ -1,15 +1,18 @@
 """How settings are read from the environment, and the secret key of a site that was given none."""
 
 import contextlib
+import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from math import isfinite
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import environ
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from django.core.exceptions import ImproperlyConfigured
 
 from rooms.conf import Conf
@@ -27,7 +30,7 @@ def yredis(env: environ.Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Return the YREDIS setting: `defaults`, and over them each YREDIS_<KEY> that `env` has.
 
     The keys and their types are those of rooms.conf.Conf, so that nothing about them is repeated here.
-    A type that is no plain str, int, float or bool is written as JSON.
+    Lists are written as JSON.
 
     Raises:
         ImproperlyConfigured: a value is not of its key's type, or a variable that begins with YREDIS_ is no setting.
@@ -77,11 +80,24 @@ def segment_storage(env: environ.Env, folder: Path) -> dict[str, Any]:
 
 def _value(env: environ.Env, name: str, kind: type) -> Any:
     """Return the value of a variable as `kind`; raise ImproperlyConfigured if it can't be read as that."""
-    reads = {str: str, int: int, float: _finite, bool: env.bool}
+    if kind is tuple:
+        return _list(env, name)
+    reads = {int: int, float: _finite}
     try:
-        return env.get_value(name, cast=reads.get(kind, env.json))
+        return env.get_value(name, cast=reads.get(kind, kind))
     except ValueError:
         raise ImproperlyConfigured(f"{name} must be {kind.__name__}, not {env.str(name)!r}") from None
+
+
+def _list(env: environ.Env, name: str) -> list[Any]:
+    """Return the JSON list in a variable; if it is none, raise with nothing of it: there may be a secret in it."""
+    try:
+        found = json.loads(env.str(name))
+    except ValueError:
+        found = None
+    if not isinstance(found, list):
+        raise ImproperlyConfigured(f'{name} must be a list in JSON, such as ["a", "b"]')
+    return found
 
 
 def _finite(text: str) -> float:
@@ -92,7 +108,23 @@ def _finite(text: str) -> float:
 
 
 def kept_secret_key(path: Path) -> str:
-    """Return the key in the file at `path`; made on first use, for this user's eyes only.
+    """Return the secret key in the file at `path`; made on first use, for this user's eyes only."""
+    return _kept(path, lambda: secrets.token_urlsafe(50))
+
+
+def kept_token_key(path: Path) -> dict[str, str]:
+    """Return the entry of JWT_KEYS for the private key in the file at `path`; made on first use, as the secret key."""
+    _kept(path, _new_token_key)
+    return {"alg": "ES384", "path": str(path)}
+
+
+def _new_token_key() -> str:
+    pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return ec.generate_private_key(ec.SECP384R1()).private_bytes(*pem).decode()
+
+
+def _kept(path: Path, make: Callable[[], str]) -> str:
+    """Return what is in a file, which is made if it is not there.
 
     Processes that start at the same time agree: the file appears whole, by a link, and the first one wins.
     """
@@ -100,7 +132,7 @@ def kept_secret_key(path: Path) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(50))
+        draft.write_text(make())
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(draft)
         draft.unlink()

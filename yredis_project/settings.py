@@ -7,7 +7,7 @@ from pathlib import Path
 
 import environ
 
-from yredis_project.env import database, kept_secret_key, segment_storage, yredis
+from yredis_project.env import database, kept_secret_key, kept_token_key, segment_storage, yredis
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -71,6 +71,10 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "index"
+LOGOUT_REDIRECT_URL = "index"
+
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = env.str("TIME_ZONE", "UTC")
 USE_I18N = True
@@ -99,7 +103,12 @@ LOGGING = {
 YREDIS = yredis(
     env,
     {
-        "AUTHORIZE": "yredis_project.access.demo_rooms",
+        "AUTHORIZE": "authbridge.authorizer.authorize",
+        "PERMISSION": "yredis_project.access.by_name",
+        "JWT_KEYS": [kept_token_key(DATA_DIR / "token_key.pem")],
+        "JWT_ISSUER": "django-yredis-demo",
+        "JWT_AUDIENCE": "django-yredis-demo",
+        "JWT_USER_FIELD": "pk",
         "STORE": "persistence.stores.database.DatabaseStore",
         "STORAGE": "yredis",
     },

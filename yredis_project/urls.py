@@ -1,7 +1,8 @@
 """The demo site's pages."""
 
 from django.contrib import admin
-from django.urls import path
+from django.contrib.auth import views as auth_views
+from django.urls import include, path
 
 from yredis_project import views
 
@@ -9,5 +10,8 @@ urlpatterns = [
     path("", views.index, name="index"),
     path("open", views.open_room, name="open"),
     path("edit/<path:room>", views.edit, name="edit"),
+    path("sign-in", auth_views.LoginView.as_view(template_name="demo/login.html"), name="login"),
+    path("sign-out", auth_views.LogoutView.as_view(), name="logout"),
+    path("yauth/", include("authbridge.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from rooms import names
 from rooms.errors import NoSuchRoom
-from yredis_project.access import OPEN_TO_ALL
+from yredis_project.access import FOR_THE_TEAM, OPEN_TO_ALL
 
 EXAMPLES = {
     "demo-notes": "Notes that everybody shares",
@@ -17,6 +17,7 @@ EXAMPLES = {
     "demo-poem": "A poem, one line each",
     "demo-to-do": "What is to be done",
     "demo-ünï/cödé": "A name with umlauts and a slash",
+    "team-plan": "For who is signed in and may read or write",
     "private": "Not open: see how a refusal looks",
 }
 
@@ -27,10 +28,10 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 def open_room(request: HttpRequest) -> HttpResponse:
-    """Go to the room that was typed into the form, with or without the prefix that opens it to all."""
+    """Go to the room that was typed into the form: one of the team, or with the prefix that opens it to all."""
     typed = request.GET.get("room", "").strip().removeprefix(OPEN_TO_ALL)
     try:
-        room = names.canonical(OPEN_TO_ALL + typed)
+        room = names.canonical(typed if typed.startswith(FOR_THE_TEAM) else OPEN_TO_ALL + typed)
     except NoSuchRoom as error:
         return show_index(request, typed=typed, error=str(error), status=400)
     return redirect(edit_url(room))
@@ -43,7 +44,7 @@ def edit(request: HttpRequest, room: str) -> HttpResponse:
     except NoSuchRoom as error:
         raise Http404(str(error)) from error
     nonce = secrets.token_urlsafe(16)
-    response = render(request, "demo/edit.html", {"room": name, "path": url_path(name), "nonce": nonce})
+    response = render(request, "demo/edit.html", {"room": name, "nonce": nonce})
     return guarded(request, response, nonce)
 
 
@@ -72,15 +73,7 @@ def guarded(request: HttpRequest, response: HttpResponse, nonce: str = "none") -
 
 def edit_url(room: str) -> str:
     """Return the url of a room's editor. `reverse` can't: it would encode the percent signs of a name again."""
-    return f"{reverse('index')}edit/{url_path(room)}"
-
-
-def url_path(room: str) -> str:
-    """Return a canonical room name as it stands in a url: y-websocket appends it to ws/, a browser to edit/.
-
-    In a canonical name a percent sign only ever begins %2F or %25, which reach the server as they are.
-    """
-    return quote(room, safe="/%")
+    return f"{reverse('index')}edit/{names.url_path(room)}"
 
 
 def raw_path(request: HttpRequest) -> bytes:

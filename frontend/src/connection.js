@@ -4,7 +4,7 @@
 const FINAL = {
   4400: ['The server could not read what this page sent.', 'Copy your text to a safe place, then reload the page.'],
   4401: ['You are not signed in, or no longer.', 'Sign in, then reload the page.'],
-  4403: ['You may not enter this room.', 'In this demo, rooms whose names begin with “demo-” are open to everybody.'],
+  4403: ['You may not enter this room.', 'Rooms “demo-…” are open to everybody, “team-…” to whom Django permits it. Sign in, or ask for the permission.'],
   4404: ['No room can have this name.', 'Names have 1 to 255 bytes and no control characters.'],
   4410: ['This room was deleted.', 'What you see is the last text that reached this page.'],
   4413: ['This is more than the room can take.', 'Copy your text to a safe place, reload, and add it in smaller parts.'],
@@ -22,9 +22,9 @@ const WORDS = { connecting: 'Connecting…', live: 'Live', away: 'Reconnecting�
 
 /**
  * Keep `state` (a word) and `notice` (a sentence, hidden while all is well) true to the provider.
- * `whenClosed` is called once the server has refused for good.
+ * `whenClosed` is called once the server has refused for good, `whenRightsChange` with "read" or "write".
  */
-export function showConnection (provider, state, notice, whenClosed) {
+export function showConnection (provider, state, notice, { whenClosed, whenRightsChange }) {
   const show = (name, head = '', rest = '', code = '') => {
     state.dataset.state = name
     state.textContent = WORDS[name]
@@ -34,6 +34,7 @@ export function showConnection (provider, state, notice, whenClosed) {
   }
   provider.on('sync', (synced) => { if (synced) show('live') })
   provider.on('connection-close', (event) => {
+    if (event?.code === 4503) whenRightsChange(event.reason.split(' ').at(-1)) // "rights changed: read"
     show('away', PASSING[event?.code] ?? 'The connection is lost.', 'You can go on typing; it is sent as soon as the server is back.')
   })
   provider.on('closed', ({ code }) => {

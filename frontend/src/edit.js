@@ -3,22 +3,20 @@ import { keymap, placeholder } from '@codemirror/view'
 import { Compartment, EditorState } from '@codemirror/state'
 import { EditorView, basicSetup } from 'codemirror'
 import { yCollab, yUndoManagerKeymap } from 'y-codemirror.next'
-import { WebsocketProvider } from 'y-websocket'
 import * as Y from 'yjs'
 import { showConnection } from './connection.js'
 import { showParticipants } from './participants.js'
 import { theme } from './theme.js'
+import { connect } from './token.js'
 import { chooseName, trustColours } from './user.js'
 
 const desk = document.getElementById('desk')
-const scheme = window.location.protocol === 'https:' ? 'wss:' : 'ws:'
+const connection = JSON.parse(document.getElementById('yredis-connection').textContent)
 
 const doc = new Y.Doc()
 const text = doc.getText('codemirror')
-// The path is the room's name as the server encoded it: y-websocket appends it to the url as it is.
-const provider = new WebsocketProvider(`${scheme}//${window.location.host}/ws`, desk.dataset.path, doc, {
-  disableBc: true, // tabs of one browser meet on the server too, as everybody does
-})
+// The room is its name as the server encoded it: y-websocket appends it to the url as it is.
+const provider = connect(doc, connection, { disableBc: true }) // tabs of one browser meet on the server too
 const { awareness } = provider
 
 trustColours(awareness)
@@ -34,14 +32,24 @@ const view = new EditorView({
     basicSetup,
     EditorView.cspNonce.of(desk.dataset.nonce),
     EditorView.lineWrapping,
-    EditorView.contentAttributes.of({ 'aria-label': `Text of ${desk.dataset.room}` }),
-    writing.of(placeholder('Type here. Open this page once more to see it arrive there.')),
+    EditorView.contentAttributes.of({ 'aria-label': `Text of ${connection.name}` }),
+    writing.of([]),
     theme,
     yCollab(text, awareness, { undoManager: new Y.UndoManager(text) }),
   ],
 })
 
-showConnection(provider, document.getElementById('state'), document.getElementById('notice'), () => {
-  // What is typed from here on would reach nobody: keep the text to read and copy.
-  view.dispatch({ effects: writing.reconfigure([EditorState.readOnly.of(true), EditorView.editable.of(false)]) })
+const closedToTyping = [EditorState.readOnly.of(true), EditorView.editable.of(false)]
+const invitation = placeholder('Type here. Open this page once more to see it arrive there.')
+
+/** What a reader types would close the connection; nobody would get it. */
+function allow (access) {
+  document.getElementById('reading').hidden = access !== 'read'
+  view.dispatch({ effects: writing.reconfigure(access === 'write' ? invitation : closedToTyping) })
+}
+allow(connection.access)
+
+showConnection(provider, document.getElementById('state'), document.getElementById('notice'), {
+  whenClosed: () => allow('none'), // what is typed from here on would reach nobody: keep the text to read and copy
+  whenRightsChange: allow,
 })

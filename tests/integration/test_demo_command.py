@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.request import urlopen
 
+import httpx
 import pytest
 
 from tests.support.processes import Process, accepts, free_port
@@ -103,6 +104,23 @@ class TestRunning:
             pages = [urlopen(url).read() for url in urls]
         assert urls == [f"http://127.0.0.1:{port}/", f"http://127.0.0.1:{port + 1}/"]
         assert all(b"demo-notes" in page for page in pages)
+
+    def test_it_prints_passwords_that_let_people_in_and_prints_them_again(self, tmp_path):
+        port = free_port()
+        with running(tmp_path, port=port) as demo:
+            printed = re.findall(r"^Sign in as (\w+), password (\S+)$", demo.log.read_text(), re.MULTILINE)
+            assert [name for name, _ in printed] == ["reader", "writer", "admin"]
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}") as browser:
+                browser.get("/sign-in")
+                form = {"username": "admin", "password": dict(printed)["admin"]}
+                headers = {"X-CSRFToken": browser.cookies["csrftoken"]}
+                assert browser.post("/sign-in", data=form, headers=headers).status_code == 302
+                assert "yredis_rooms" in browser.get("/admin/").text
+        with running(tmp_path, port=port) as demo:
+            again = re.findall(r"^Sign in as (\w+), password (\S+)$", demo.log.read_text(), re.MULTILINE)
+        assert again == printed
+        assert (tmp_path / "passwords.json").stat().st_mode & 0o077 == 0
+        assert (tmp_path / "token_key.pem").stat().st_mode & 0o077 == 0
 
     def test_redis_keeps_its_data_in_the_folder(self, tmp_path):
         with running(tmp_path, port=free_port()):

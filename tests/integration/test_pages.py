@@ -1,11 +1,21 @@
 """The demo site's pages, as any browser gets them."""
 
+import json
 import re
+from typing import Any
 
 import pytest
+from django.http import HttpResponse
 from django.test import RequestFactory
 
-from yredis_project.views import edit, edit_url, raw_path, url_path
+from rooms.names import url_path
+from yredis_project.views import edit, edit_url, raw_path
+
+
+def connection_of(response: HttpResponse) -> dict[str, Any]:
+    """Return what a page is told of its connection."""
+    [found] = re.findall(r'<script id="yredis-connection" type="application/json">(.*?)</script>', response.text)
+    return dict(json.loads(found))
 
 
 class TestIndex:
@@ -17,7 +27,7 @@ class TestIndex:
     def test_every_link_of_it_leads_to_an_editor(self, client):
         links = re.findall(r'<a [^>]*href="([^"]+)"', client.get("/").content.decode())
         assert links
-        assert all(link.startswith("/edit/") for link in links)
+        assert {link.partition("/")[2].partition("/")[0] for link in links} == {"edit", "sign-in?next="}
 
     def test_it_allows_nothing_but_our_own_files_and_websocket(self, client):
         policy = client.get("/").headers["Content-Security-Policy"]
@@ -54,12 +64,12 @@ class TestEdit:
         assert "&lt;script&gt;" in page
 
     def test_the_page_is_told_what_to_append_to_the_websocket_url(self, client):
-        assert 'data-path="demo-a%20b/%C3%BC"' in client.get("/edit/demo-a%20b/ü").content.decode()
+        assert connection_of(client.get("/edit/demo-a%20b/ü"))["room"] == "demo-a%20b/%C3%BC"
 
     def test_an_encoded_slash_names_another_room_than_a_slash(self):
         request = RequestFactory().get("/edit/demo-a%2Fb")
         request.scope = {"raw_path": b"/edit/demo-a%2Fb"}
-        assert 'data-path="demo-a%2Fb"' in edit(request, "demo-a/b").content.decode()
+        assert connection_of(edit(request, "demo-a/b"))["room"] == "demo-a%2Fb"
 
     def test_a_name_that_no_room_can_have_is_not_found(self, client):
         assert client.get("/edit/" + "x" * 300).status_code == 404

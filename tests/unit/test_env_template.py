@@ -1,6 +1,7 @@
 """`.env.template` lists every variable that the settings read, with its true default, and no other."""
 
 import ast
+import json
 import re
 from dataclasses import fields
 from itertools import pairwise
@@ -12,7 +13,12 @@ from django.conf import settings
 from rooms.conf import Conf
 
 OF_THE_DEMO = {
-    "authorize": "yredis_project.access.demo_rooms",
+    "authorize": "authbridge.authorizer.authorize",
+    "permission": "yredis_project.access.by_name",
+    "jwt_keys": ({"alg": "ES384", "path": ".data/token_key.pem"},),
+    "jwt_issuer": "django-yredis-demo",
+    "jwt_audience": "django-yredis-demo",
+    "jwt_user_field": "pk",
     "store": "persistence.stores.database.DatabaseStore",
     "storage": "yredis",
 }
@@ -42,7 +48,8 @@ def test_it_lists_every_variable_that_is_read_and_no_other():
 @pytest.mark.parametrize("field", fields(Conf), ids=lambda field: field.name)
 def test_it_shows_the_default_of_each_key(field):
     default = OF_THE_DEMO.get(field.name, field.default)
-    assert LISTED[f"YREDIS_{field.name.upper()}"] == str(default)
+    shown = json.dumps(default) if isinstance(default, tuple) else str(default)
+    assert LISTED[f"YREDIS_{field.name.upper()}"] == shown
 
 
 def test_each_variable_is_explained():
