@@ -18,7 +18,7 @@ ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 ]
-OPEN_ROOMS = {"YREDIS_AUTHORIZE": "yredis_project.access.demo_rooms"}
+OPEN_ROOMS = {"YREDIS_AUTHORIZE": "authbridge.authorizer.authorize"}
 WORDS = {
     4400: "could not read",
     4401: "not signed in",

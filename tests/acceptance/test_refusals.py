@@ -88,13 +88,13 @@ class TestAccess:
 @pytest.fixture(scope="module")
 def demo(asgi: Asgi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One server with the demo site's own authorizer."""
-    authorize = {"YREDIS_AUTHORIZE": "yredis_project.access.demo_rooms"}
+    authorize = {"YREDIS_AUTHORIZE": "authbridge.authorizer.authorize"}
     with Stack(tmp_path_factory.mktemp("demo"), asgi, servers=1, env=authorize) as running:
         yield running
 
 
 class TestTheDemosOwnPolicy:
-    """Until authbridge exists, the demo site opens rooms named demo-... and refuses all others."""
+    """The demo site opens rooms named demo-... to everybody, and refuses all others to who is not signed in."""
 
     async def test_a_demo_room_is_open(self, demo: Stack, node: NodeClients) -> None:
         await (await node.open("ann", demo.urls[0], "demo-open")).synced()

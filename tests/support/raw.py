@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from typing import Self
+from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -21,9 +21,9 @@ class RawClient:
         self.inbox: list[Message] = []
 
     @classmethod
-    async def open(cls, url: str, room: str) -> Self:
-        """Connect; `url` ends before the room, `room` is put into the url as it is."""
-        return cls(await connect(f"{url}/{room}", max_size=None, compression=None, ping_interval=None))
+    async def open(cls, url: str, room: str, **options: Any) -> Self:
+        """Connect; `url` ends before the room, `room` is put into the url as it is. Options are those of `connect`."""
+        return cls(await connect(f"{url}/{room}", max_size=None, compression=None, ping_interval=None, **options))
 
     async def send(self, frame: bytes | str) -> None:
         """Send one frame: binary for bytes, text for str."""
@@ -60,6 +60,11 @@ class RawClient:
                 came.append(await self.receive(seconds))
         return came
 
+    @property
+    def close_reason(self) -> str:
+        """What the server said when it closed."""
+        return self.socket.close_reason or ""
+
     async def close_code(self, seconds: float = 5.0) -> int:
         """Read until the server closes; return its code, 1006 for a connection that broke."""
         try:
@@ -85,9 +90,9 @@ def awareness_frame(*states: tuple[int, int, str]) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def raw_client(url: str, room: str) -> AsyncIterator[RawClient]:
+async def raw_client(url: str, room: str, **options: Any) -> AsyncIterator[RawClient]:
     """Connect for the length of a block."""
-    client = await RawClient.open(url, room)
+    client = await RawClient.open(url, room, **options)
     try:
         yield client
     finally:

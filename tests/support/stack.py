@@ -1,6 +1,7 @@
 """A whole installation for a test: one Redis, some servers, the folders with what the auditor wants to see."""
 
 import asyncio
+import re
 import time
 import uuid
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,9 @@ from tests.support.valkey import Persistence, Valkey
 from tests.support.workers import Worker
 
 KEYS = Keys("yredis", 16)
+
+TOKEN = re.compile(rb"eyJ[\w-]+\.[\w-]*\.")
+"""How every token begins."""
 
 
 def room(label: str) -> str:
@@ -77,9 +81,11 @@ class Stack:
         self.stop()
 
     def stop(self) -> None:
-        """Kill everything, also what a test left frozen."""
+        """Kill everything, also what a test left frozen; fail if there is a token in a log."""
         for process in (*self.servers, *self.workers, self.valkey):
             process.kill()
+        found = [path.name for path in self.folder.glob("*.log") if TOKEN.search(path.read_bytes())]
+        assert not found, f"tokens in {found}"
 
     @property
     def store(self) -> Database | None:

@@ -12,8 +12,8 @@ globalThis.WebSocket ??= WebSocket
 process.setMaxListeners(0) // each provider adds an exit handler
 
 export class Client {
-  /** @param {{name, url, room, params?, resyncInterval?, connect?, journal?, checkSends?, journalLast?, doc?}} options */
-  constructor ({ name, url, room, params = {}, resyncInterval = -1, connect = true, journal, journalLast = false, checkSends = false, doc = new Y.Doc() }) {
+  /** @param {{name, url, room, params?, protocols?, resyncInterval?, connect?, journal?, checkSends?, journalLast?, doc?}} options */
+  constructor ({ name, url, room, params = {}, protocols = [], resyncInterval = -1, connect = true, journal, journalLast = false, checkSends = false, doc = new Y.Doc() }) {
     Object.assign(this, { name, url, room, doc, checkSends, typist: null })
     this.seen = { connects: 0, syncs: 0, closes: [], ended: [], framesIn: 0, updatesOut: 0, lateUpdates: 0 }
     this.journal = journal === undefined ? null : new Journal(journal, { client: name, clientId: doc.clientID, room })
@@ -23,7 +23,7 @@ export class Client {
     // Listeners run in the order in which they came: ours before the provider's, so that the disk is first.
     if (!journalLast) doc.on('update', record)
     this.provider = new WebsocketProvider(url, room, doc, {
-      params, resyncInterval, connect: false, disableBc: true, WebSocketPolyfill: this.#socketClass()
+      params, protocols, resyncInterval, connect: false, disableBc: true, WebSocketPolyfill: this.#socketClass()
     })
     if (journalLast) doc.on('update', record)
     this.#watch()

@@ -3,6 +3,7 @@ import * as Y from 'yjs'
 import { Client } from './client.js'
 import { TEXT, content, digest, roots } from './content.js'
 import { scripts } from './scripts.js'
+import * as tokens from './tokens.js'
 import * as trace from './trace.js'
 import { Typist } from './typist.js'
 
@@ -96,6 +97,7 @@ const withClient = {
 }
 
 const withoutClient = {
+  ...tokens,
   open ({ name, subdocumentOf, key, ...options }) {
     if (clients.has(name)) throw new Error(`there is a client ${name} already`)
     const doc = subdocumentOf === undefined ? undefined : roots(named(subdocumentOf).doc).map.get(key)
