@@ -9,7 +9,7 @@ from pathlib import Path
 
 import django
 
-from bench import burst, deliver, hub, join, persist
+from bench import access, burst, deliver, hub, join, persist
 from bench.results import Result, print_result, save
 
 SCENARIOS: dict[str, Callable[[Path, int, float], Result]] = {
@@ -18,6 +18,7 @@ SCENARIOS: dict[str, Callable[[Path, int, float], Result]] = {
     "join": join.run,
     "burst": burst.run,
     "persist": persist.run,
+    "access": access.run,
 }
 
 

@@ -47,11 +47,12 @@ class Socket(asyncio.Protocol):
         parts = urlsplit(url)
         assert parts.hostname is not None
         assert parts.port is not None
+        target = parts._replace(scheme="", netloc="").geturl()
         loop = asyncio.get_running_loop()
         _, socket = await loop.create_connection(lambda: cls(heard), parts.hostname, parts.port)
         key = base64.b64encode(os.urandom(16)).decode()
         socket.transport.write(
-            f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
         async with asyncio.timeout(OPEN_SECONDS):
