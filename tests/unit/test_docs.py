@@ -68,7 +68,9 @@ class TestSettings:
 class TestChecks:
     def test_each_check_of_the_code_has_a_row(self):
         named = [row[0].strip("`") for row in rows("settings.md", r"`yredis\.[EW]\d+`")]
-        code = [path.read_text() for app in ("rooms", "persistence") for path in (ROOT / app).glob("*.py")]
+        code = [
+            path.read_text() for app in ("rooms", "persistence", "authbridge") for path in (ROOT / app).glob("*.py")
+        ]
         assert sorted(named) == sorted(set(re.findall(r"\byredis\.[EW]\d+", "".join(code))))
 
 
@@ -109,3 +111,7 @@ class TestEveryPage:
     def test_files_that_are_named_exist(self, page):
         named = re.findall(r"`((?:rooms|tests|frontend|yredis_project)/[\w/.-]*)`", PAGES[page])
         assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_helper_for_tokens_is_as_short_as_it_is_said_to_be():
+    assert (ROOT / "frontend" / "src" / "token.js").read_text().count("\n") < 60
