@@ -96,7 +96,7 @@ class Supervisor:
                     await self.pause(None, [self.worker.start(self.worker.persist(fresh))])
                 elif self.worker.tasks:  # a room that is being compacted may have more
                     await self.pause(None, self.worker.tasks)
-                else:
+                elif not self.services.queue.has_more:
                     break
             if self.services.conf.webhook_url and not self.stopped.is_set():
                 await self.pause(None, [self.worker.start(Deliverer(self.services.conf).run_once())])

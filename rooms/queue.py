@@ -66,6 +66,7 @@ class Queue:
         self._lease = milliseconds(conf.lease_seconds)
         self._waits = (milliseconds(conf.debounce_seconds), milliseconds(conf.max_delay_seconds))
         self._silent = set[int]()  # shards that gave no answer the last time
+        self._skimmed = set[int]()  # shards of which not all that might be due was looked at
 
     async def claim(self, shards: Sequence[int], limit: int) -> list[list[Claim]]:
         """Return up to `limit` rooms of each shard that are due, in one round trip.
@@ -82,6 +83,11 @@ class Queue:
             raise errors[0]
         return [self._claims(shard, answer) for shard, answer in zip(shards, answers, strict=True)]
 
+    @property
+    def has_more(self) -> bool:
+        """Whether the last claims have passed over rooms without a look, behind many that are not due after all."""
+        return bool(self._skimmed)
+
     def _claim(self, shard: int, limit: int) -> Call:
         keys = (self._keys.due(shard), self._keys.leases(shard), self._keys.fence(shard))
         return Call(script("claim"), keys, (limit, self._lease, *self._waits, self._keys.room_prefix(shard)))
@@ -94,9 +100,11 @@ class Queue:
             self._silent.add(shard)
             return []
         self._silent.discard(shard)
+        claimed, has_more = answer
+        (self._skimmed.add if has_more else self._skimmed.discard)(shard)
         return [
             Claim(room, fence, shard, failed)
-            for member, fence, failed in answer
+            for member, fence, failed in claimed
             if (room := self._room(shard, member.decode(errors="replace"))) is not None
         ]
 

@@ -3,7 +3,7 @@
 -- dropped: each room that is looked at leaves the front of the queue, so that the next call sees others.
 -- KEYS: due set, leases (member -> "fence failures expiry"), fence counter.
 -- ARGV: most rooms, milliseconds of a lease, debounce, maximum delay, what the streams' keys begin with.
--- Returns: member, fence and failures so far, for each room.
+-- Returns: member, fence and failures so far, for each room; then 1 if there are others that were not looked at.
 local due, leases, fences = KEYS[1], KEYS[2], KEYS[3]
 local most, lease, debounce, max_delay = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = redis.call('TIME')
@@ -29,7 +29,8 @@ local function lease_of(member)
 end
 
 local claimed = {}
-local candidates = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, 4 * most + 100)
+local looked_at = 4 * most + 100
+local candidates = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, looked_at)
 for _, member in ipairs(candidates) do
   if #claimed == most then break end
   local failures, expiry = lease_of(member)
@@ -49,4 +50,4 @@ for _, member in ipairs(candidates) do
     claimed[#claimed + 1] = {member, fence, tonumber(failures)}
   end
 end
-return claimed
+return {claimed, #candidates == looked_at and 1 or 0}

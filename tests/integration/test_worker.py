@@ -154,6 +154,16 @@ class TestPersisting:
             assert await once() == 0
             assert length(redis_of, room) == 0, shard
 
+    async def test_once_looks_past_any_number_of_tasks_that_are_none(
+        self, services: Services, once: Once, redis_of: "redis.Redis"
+    ) -> None:
+        shard = names.shard_of(ROOM, 16)
+        none = [room for room in map(str, range(20_000)) if names.shard_of(room, 16) == shard][:1000]
+        redis_of.zadd(KEYS.due_of(ROOM), dict.fromkeys(none, 1))
+        append(redis_of, ROOM, entry("a"))
+        assert await once() == 0
+        assert length(redis_of, ROOM) == 0
+
     async def test_a_task_without_entries_is_no_task(
         self, services: Services, once: Once, redis_of: "redis.Redis"
     ) -> None:
