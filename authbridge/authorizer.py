@@ -22,19 +22,22 @@ async def authorize(scope: Scope, room: str) -> Grant:
         AccessDenied: not in this room.
         DecisionUnavailable, StoreUnavailable: that can't be told now.
     """
-    return await granted(await identify(scope), room, since=time.monotonic() - conf().access_cache_seconds)
+    now = time.monotonic()  # before it is looked who that is: what an order changes after it, may not be in the answer
+    return await granted(await identify(scope), room, since=now - conf().access_cache_seconds, known_at=now)
 
 
-async def granted(identity: Identity, room: str, *, since: float) -> Grant:
-    """Return the grant of somebody known, by a decision made at `since` or later; raises as `authorize`."""
+async def granted(identity: Identity, room: str, *, since: float, known_at: float) -> Grant:
+    """Return the grant of somebody known at `known_at`, decided at `since` or later; raises as `authorize`."""
 
     async def renew(token: str | None, since: float) -> Grant:
+        now = time.monotonic()
         known = await tokens.identity_of(token) if token else await identity.again()
-        return await granted(known, room, since=since)
+        return await granted(known, room, since=since, known_at=now)
 
     if identity.rooms is not None and room not in identity.rooms:
         raise AccessDenied("the token is for other rooms")
-    access, decided_at = await (await decisions.get()).access(identity, room, since=since)
+    decision, decided_at = await (await decisions.get()).decide(identity, room, since=since)
+    access, shares = decision.access, decision.may_share_awareness
     if access is Access.NONE:
         raise AccessDenied("no access")
     return Grant(
@@ -42,10 +45,11 @@ async def granted(identity: Identity, room: str, *, since: float) -> Grant:
         access=access,
         user_id=identity.user_id,
         display_name=identity.display_name,
-        may_share_awareness=access is Access.WRITE or conf().readers_visible,
+        may_share_awareness=access is Access.WRITE or conf().readers_visible if shares is None else shares,
         expires_at=identity.expires_at,
+        token_id=identity.token_id,
         renew=renew,
-        decided_at=decided_at,
+        decided_at=min(decided_at, known_at),
     )
 
 

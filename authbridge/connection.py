@@ -27,14 +27,16 @@ def connection(request: HttpRequest, room: str) -> dict[str, Any]:
     """
     name = names.canonical(room)
     user: Any = getattr(request, "user", AnonymousUser())
-    may_enter = user.is_authenticated or "anonymous" in conf().identity
-    access = background.run(decided(unchanging(user), name)) if may_enter else Access.NONE
-    known = {"url": _url(request), "room": names.url_path(name), "name": name, "access": access.value, "token": None}
-    if access is Access.NONE or not user.is_authenticated or signing_source() is None:
-        return known
+    signs = "jwt" in conf().identity and signing_source() is not None
+    known = user if user.is_authenticated and (signs or "session" in conf().identity) else AnonymousUser()
+    may_enter = known.is_authenticated or "anonymous" in conf().identity
+    access = background.run(decided(unchanging(known), name)) if may_enter else Access.NONE
+    told = {"url": _url(request), "room": names.url_path(name), "name": name, "access": access.value, "token": None}
+    if access is Access.NONE or not known.is_authenticated or not signs:
+        return told
     issued = issue(user, Terms(rooms=[name], session_key=session_key(request)))
     again = {"expiresIn": issued.expires_in, "tokenUrl": _token_url(), "csrfToken": get_token(request)}
-    return {**known, "token": issued.token, **again}
+    return {**told, "token": issued.token, **again}
 
 
 def session_key(request: HttpRequest) -> str | None:

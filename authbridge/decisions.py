@@ -12,10 +12,24 @@ from django.utils.module_loading import import_string
 from authbridge.identity import Identity
 from rooms import orders
 from rooms.conf import conf
+from rooms.errors import DecisionUnavailable
 from rooms.grants import Access
 from rooms.perloop import PerLoop
 
-Policy = Callable[[Any, str], Awaitable[Access]]
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What a policy may say beyond an Access.
+
+    Args:
+        may_share_awareness: whether others see this user's cursor; None as READERS_VISIBLE says.
+    """
+
+    access: Access
+    may_share_awareness: bool | None = None
+
+
+Policy = Callable[[Any, str], Awaitable[Access | Permission]]
 
 BY_PERMISSIONS = "authbridge.policy.by_permissions"
 BY_CALLBACK = "authbridge.callback.by_callback"
@@ -30,7 +44,7 @@ class Decision:
     """One question and, some day, its answer."""
 
     asked_at: float
-    answer: "asyncio.Task[Access]"
+    answer: "asyncio.Task[Permission]"
 
     def is_fresh(self, since: float) -> bool:
         """Tell whether it was asked at `since` or later; if that failed, whether it was asked just now."""
@@ -45,7 +59,7 @@ class Decisions:
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[object, str], Decision] = OrderedDict()
 
-    async def access(self, identity: Identity, room: str, *, since: float) -> tuple[Access, float]:
+    async def decide(self, identity: Identity, room: str, *, since: float) -> tuple[Permission, float]:
         """Return what somebody may do in a room, decided at `since` (time.monotonic) or later, and when.
 
         Raises:
@@ -68,7 +82,7 @@ class Decisions:
             decision.answer.cancel()
 
 
-def _look_at(asked: "asyncio.Task[Access]") -> None:
+def _look_at(asked: "asyncio.Task[Permission]") -> None:
     if not asked.cancelled():
         asked.exception()
 
@@ -79,13 +93,15 @@ def policy_path() -> str:
     return settings.permission or (BY_CALLBACK if settings.permission_callback else BY_PERMISSIONS)
 
 
-async def _decide(user: Any, room: str) -> Access:
+async def _decide(user: Any, room: str) -> Permission:
     path = policy_path()
     policy: Policy = import_string(path)
-    access = await policy(user, room)
-    if not isinstance(access, Access):
-        raise TypeError(f"{path} must return an Access, but returned {access!r}")
-    return access
+    said = await policy(user, room)
+    if isinstance(said, Permission):
+        return said
+    if not isinstance(said, Access):
+        raise TypeError(f"{path} must return an Access, but returned {said!r}")
+    return Permission(said)
 
 
 async def _make() -> Decisions:
@@ -96,7 +112,17 @@ decisions = PerLoop(_make)
 
 
 async def decided(identity: Identity, room: str) -> Access:
-    """Return what somebody may do in a room, as it was decided within ACCESS_CACHE_SECONDS; raise as the policy."""
-    since = time.monotonic() - conf().access_cache_seconds
-    access, _ = await (await decisions.get()).access(identity, room, since=since)
-    return access
+    """Return what somebody may do in a room, as it was decided within ACCESS_CACHE_SECONDS.
+
+    Raises:
+        DecisionUnavailable: no answer within HANDSHAKE_SECONDS.
+        YRedisError: as the policy.
+    """
+    settings = conf()
+    since = time.monotonic() - settings.access_cache_seconds
+    try:
+        async with asyncio.timeout(settings.handshake_seconds):
+            decision, _ = await (await decisions.get()).decide(identity, room, since=since)
+    except TimeoutError as error:
+        raise DecisionUnavailable("who may enter was not told in time") from error
+    return decision.access

@@ -48,6 +48,7 @@ class Identity:
         user_id: None for somebody unknown.
         expires_at: seconds since the epoch; None for no end.
         rooms: the only rooms that the token is for; None for all.
+        token_id: the claim `jti` of the token.
         again: tells anew who it is, or raises IdentityRefused.
     """
 
@@ -56,6 +57,7 @@ class Identity:
     display_name: str = ""
     expires_at: float | None = None
     rooms: tuple[str, ...] | None = None
+    token_id: str | None = None
     again: Again
 
     @property

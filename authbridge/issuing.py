@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import jwt
 
@@ -75,6 +76,7 @@ def _claims(user: Any, lifetime: int, unit: int) -> dict[str, Any]:
         "aud": conf().jwt_audience,
         "iat": now * unit,
         "exp": (now + lifetime) * unit,
+        "jti": uuid4().hex,
         "sub": subject,
         "yuserid": subject,
         "name": display_name(user),

@@ -21,19 +21,26 @@ def connect() -> None:
     """Listen to what tells that a user's rights may have changed. To those models only: others keep fast deletes."""
     user: Any = get_user_model()
     user_logged_out.connect(_logged_out, dispatch_uid=UID)
-    post_save.connect(_user_saved, sender=user, dispatch_uid=UID)
-    post_delete.connect(_user_deleted, sender=user, dispatch_uid=UID)
+    for model in _with_subclasses(user):
+        post_save.connect(_user_saved, sender=model, dispatch_uid=UID)
+        post_delete.connect(_user_deleted, sender=model, dispatch_uid=UID)
     for name in ("groups", "user_permissions"):
         if field := getattr(user, name, None):
             m2m_changed.connect(_related, sender=field.through, dispatch_uid=UID)
     m2m_changed.connect(_related, sender=Group.permissions.through, dispatch_uid=UID)
-    for model in (Group, Permission):
+    for model in (*_with_subclasses(Group), *_with_subclasses(Permission)):
         post_delete.connect(_rights_changed, sender=model, dispatch_uid=UID)
     for model in _object_permissions():
         post_save.connect(_rights_changed, sender=model, dispatch_uid=UID)
         post_delete.connect(_rights_changed, sender=model, dispatch_uid=UID)
-    if model := _session_model():
-        post_delete.connect(_session_ended, sender=model, dispatch_uid=UID)
+    if session := _session_model():
+        for model in _with_subclasses(session):
+            post_delete.connect(_session_ended, sender=model, dispatch_uid=UID)
+
+
+def _with_subclasses(model: Any) -> list[Any]:
+    """Return a model, its proxies and its children: Django names as sender whichever was used."""
+    return [each for each in apps.get_models() if issubclass(each, model)]
 
 
 def _object_permissions() -> list[Any]:
@@ -50,8 +57,8 @@ def _session_model() -> Any:
     return store.get_model_class() if hasattr(store, "get_model_class") else None
 
 
-def _after_commit(user_id: str | None) -> None:
-    transaction.on_commit(lambda: soon.recheck(user_id), robust=True)
+def _after_commit(user_id: str | None, using: str | None) -> None:
+    transaction.on_commit(lambda: soon.recheck(user_id), using=using, robust=True)
 
 
 def _logged_out(user: Any = None, **kwargs: object) -> None:
@@ -59,29 +66,31 @@ def _logged_out(user: Any = None, **kwargs: object) -> None:
         soon.recheck(str(user.pk))
 
 
-def _user_saved(instance: Any, created: bool, update_fields: Any = None, **kwargs: object) -> None:
+def _user_saved(instance: Any, created: bool, using: str, update_fields: Any = None, **kwargs: object) -> None:
     if not created and set(update_fields or ()) != {"last_login"}:  # each login saves that
-        _after_commit(str(instance.pk))
+        _after_commit(str(instance.pk), using)
 
 
-def _user_deleted(instance: Any, **kwargs: object) -> None:
-    _after_commit(str(instance.pk))
+def _user_deleted(instance: Any, using: str, **kwargs: object) -> None:
+    _after_commit(str(instance.pk), using)
 
 
-def _related(instance: Any, action: str, **kwargs: object) -> None:
+def _related(instance: Any, action: str, using: str, **kwargs: object) -> None:
     """Take a change between users, groups and permissions; of several users or a group, it concerns everybody."""
     if action.startswith("post_"):
-        _after_commit(str(instance.pk) if isinstance(instance, get_user_model()) else soon.EVERYBODY)
+        _after_commit(str(instance.pk) if isinstance(instance, get_user_model()) else soon.EVERYBODY, using)
 
 
-def _rights_changed(instance: Any, **kwargs: object) -> None:
+def _rights_changed(instance: Any, using: str, **kwargs: object) -> None:
     """Take a change to an object permission, or the end of a group or permission."""
     user_id = getattr(instance, "user_id", None)
-    _after_commit(soon.EVERYBODY if user_id is None else str(user_id))
+    _after_commit(soon.EVERYBODY if user_id is None else str(user_id), using)
 
 
-def _session_ended(instance: Any, **kwargs: object) -> None:
+def _session_ended(instance: Any, using: str, **kwargs: object) -> None:
     """Take a logout, or a session that was deleted by hand; not those that `clearsessions` finds expired."""
+    if instance.expire_date <= timezone.now():
+        return
     user_id = instance.get_decoded().get(SESSION_KEY)
-    if user_id is not None and instance.expire_date > timezone.now():
-        _after_commit(str(user_id))
+    if user_id is not None:
+        _after_commit(str(user_id), using)

@@ -43,9 +43,11 @@ async def _tell() -> None:
         for user_id in sorted(whom) if len(whom) <= MOST_USERS and EVERYBODY not in whom else (EVERYBODY,):
             try:
                 await api.recheck(user=user_id)
-            except YRedisError as error:  # the timer of each server will do it
+            except Exception as error:  # the timer of each server will do it; and later changes are told again
                 extra = {"action": "recheck_not_ordered", "reason": str(error)}
-                logger.warning("Open connections could not be told of a change of rights: %s", error, extra=extra)
+                trace = None if isinstance(error, YRedisError) else error
+                text = "Open connections could not be told of a change of rights: %s"
+                logger.warning(text, error, extra=extra, exc_info=trace)
 
 
 async def _those_of_a_moment() -> set[str]:

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 
 from authbridge import sessions
-from authbridge.identity import Identity, TokenUser
+from authbridge.identity import Again, Identity, TokenUser
 from authbridge.jwks import KeySets
 from authbridge.keys import Key, Source, sources
 from rooms import pool
@@ -53,19 +53,23 @@ async def identity_of(token: str) -> Identity:
     async def again() -> Identity:
         if time.time() >= claims["exp"] + LEEWAY_SECONDS:
             raise IdentityRefused("the token is over")
-        return await made()
+        return await _known(user_id, claims, again)
 
-    async def made() -> Identity:
-        user = await _user(user_id, claims)
-        await _require_session(user_id, claims)
-        known = str(user.pk)
-        name = str(claims.get("name") or user.get_username())
-        rooms = _rooms(claims)
-        return Identity(
-            user=user, user_id=known, display_name=name, expires_at=float(claims["exp"]), rooms=rooms, again=again
-        )
+    return await _known(user_id, claims, again)
 
-    return await made()
+
+async def _known(user_id: str, claims: Mapping[str, Any], again: Again) -> Identity:
+    user = await _user(user_id, claims)
+    await _require_session(user_id, claims)
+    return Identity(
+        user=user,
+        user_id=str(user.pk),
+        display_name=str(claims.get("name") or user.get_username()),
+        expires_at=float(claims["exp"]),
+        rooms=_rooms(claims),
+        token_id=str(claims["jti"]) if claims.get("jti") else None,
+        again=again,
+    )
 
 
 async def verified(token: str) -> dict[str, Any]:

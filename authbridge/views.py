@@ -4,6 +4,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import unquote
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
@@ -24,6 +25,7 @@ FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP")
 Y_REDIS = {Access.WRITE: "rw", Access.READ: "readonly", Access.NONE: "none"}
 
 
+@login_not_required  # it answers with 401 itself, where LoginRequiredMiddleware would redirect
 @never_cache
 @require_POST
 @csrf_protect
@@ -60,6 +62,7 @@ def _issued(request: HttpRequest) -> Issued:
     return issue(request.user, terms)
 
 
+@login_not_required
 @never_cache
 @require_GET
 def perm(request: HttpRequest, tail: str) -> HttpResponse:
@@ -68,9 +71,10 @@ def perm(request: HttpRequest, tail: str) -> HttpResponse:
     y-redis takes every JSON answer for leave to read, whatever it says and whatever its status. So "none" is a 403
     without JSON, except for those who ask for application/json by name, as authbridge does.
     """
-    if not _may_ask(request):
+    asked = asked_about(request, tail)
+    if not _may_ask(request) or asked is None:
         return HttpResponse("not found", status=404, content_type="text/plain")
-    room, user_id = asked_about(request, tail)
+    room, user_id = asked
     try:
         access = _access(room, user_id)
     except YRedisError as error:
@@ -91,12 +95,14 @@ def _may_ask(request: HttpRequest) -> bool:
     return any(caller in ip_network(allowed, strict=False) for allowed in conf().perm_callers)
 
 
-def asked_about(request: HttpRequest, tail: str) -> tuple[str, str]:
-    """Return room and user id of a request's path, each one segment in which a slash is %2F."""
+def asked_about(request: HttpRequest, tail: str) -> tuple[str, str] | None:
+    """Return room and user id of a request's path, one segment each, a slash in it as %2F; None for any other."""
     raw = getattr(request, "scope", {}).get("raw_path") or b""
     segments = raw.decode("ascii", "replace").split("/")
-    if len(segments) > 2 and unquote("/".join(segments)).endswith(tail):
-        return unquote(segments[-2]), unquote(segments[-1])
+    for start in range(len(segments)):
+        asked = segments[start:]
+        if unquote("/".join(asked)) == tail:
+            return (unquote(asked[0]), unquote(asked[1])) if len(asked) == 2 else None
     room, _, user_id = tail.rpartition("/")  # without ASGI nobody knows which slash was which
     return room, user_id
 

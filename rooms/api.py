@@ -103,24 +103,27 @@ async def _append(room: str, update: bytes) -> None:
     await services.lane.append_and_wait(room, Entry(update, scanned.verbatim))
 
 
-async def kick(room: str | None = None, *, user: str | int | None = None, reason: str = "") -> None:
-    """Close connections with 4403, on every server: those in a room, of a user, or both; a stock client stays away.
+async def kick(
+    room: str | None = None, *, user: str | int | None = None, token_id: str | None = None, reason: str = ""
+) -> None:
+    """Close connections with 4403, on every server: in a room, of a user, with a token. A stock client stays away.
 
     Who may still enter can connect again. Connections that are being made at this moment may be missed.
 
     Args:
         user: a Grant's user_id: with authbridge, the user's primary key.
+        token_id: the claim `jti` of a token.
         reason: for the close frame, at most 120 bytes of UTF-8.
 
     Raises:
-        ValueError: the reason is too long; or neither a room nor a user is given.
+        ValueError: the reason is too long; or neither a room nor a user nor a token is given.
         NoSuchRoom, RedisUnavailable: as `read`.
     """
-    if room is None and user is None:
-        raise ValueError("kick whom? Give a room or a user")
+    if room is None and user is None and token_id is None:
+        raise ValueError("kick whom? Give a room, a user or a token")
     if len(reason.encode()) > REASON_BYTES:
         raise ValueError(f"a reason has at most {REASON_BYTES} bytes")
-    await _order(Kind.KICK, room, user, reason)
+    await _order(Kind.KICK, room, user, token_id, reason)
 
 
 async def recheck(room: str | None = None, *, user: str | int | None = None) -> None:
@@ -129,12 +132,14 @@ async def recheck(room: str | None = None, *, user: str | int | None = None) -> 
     Raises:
         NoSuchRoom, RedisUnavailable: as `read`.
     """
-    await _order(Kind.RECHECK, room, user, "")
+    await _order(Kind.RECHECK, room, user)
 
 
-def kick_sync(room: str | None = None, *, user: str | int | None = None, reason: str = "") -> None:
+def kick_sync(
+    room: str | None = None, *, user: str | int | None = None, token_id: str | None = None, reason: str = ""
+) -> None:
     """Do as `kick`, in code without an event loop."""
-    background.run(kick(room, user=user, reason=reason))
+    background.run(kick(room, user=user, token_id=token_id, reason=reason))
 
 
 def recheck_sync(room: str | None = None, *, user: str | int | None = None) -> None:
@@ -142,8 +147,11 @@ def recheck_sync(room: str | None = None, *, user: str | int | None = None) -> N
     background.run(recheck(room, user=user))
 
 
-async def _order(kind: Kind, room: str | None, user: str | int | None, reason: str) -> None:
+async def _order(
+    kind: Kind, room: str | None, user: str | int | None, token_id: str | None = None, reason: str = ""
+) -> None:
     services = await backend()
-    order = Order(None if room is None else names.canonical(room), None if user is None else str(user), reason)
+    name = None if room is None else names.canonical(room)
+    order = Order(name, None if user is None else str(user), token_id, reason)
     keys = (services.keys.head(EVERYWHERE),)
     await services.client.run(Call(script("order"), keys, (services.keys.bell(EVERYWHERE), kind.value, order.encode())))

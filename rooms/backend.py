@@ -15,9 +15,6 @@ from rooms.redis_client import RedisClient
 from rooms.store import store
 from rooms.streams import Streams
 
-DECISIONS_AT_ONCE = 32
-"""When an order concerns thousands of connections, the site is asked about so many at a time."""
-
 
 @dataclass(frozen=True, slots=True)
 class Backend:
@@ -31,6 +28,7 @@ class Backend:
     compute: Compute
     documents: Documents
     deciding: asyncio.Semaphore
+    """Held by who decides in turn: half of what a callback may be asked at a time is left for who is in a hurry."""
 
     @classmethod
     async def open(cls) -> "Backend":
@@ -53,7 +51,7 @@ class Backend:
             Lane(client, keys, settings),
             compute,
             Documents(streams, store(), compute, settings),
-            asyncio.Semaphore(DECISIONS_AT_ONCE),
+            asyncio.Semaphore(max(1, settings.callback_connections // 2)),
         )
 
     async def aclose(self) -> None:

@@ -5,6 +5,7 @@ sockets don't live on in it.
 """
 
 import asyncio
+import contextvars
 import os
 import threading
 from collections.abc import Coroutine
@@ -32,8 +33,12 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def start(coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
-    """Let a coroutine run in the background loop, from anywhere. A process may end before it does."""
-    return asyncio.run_coroutine_threadsafe(coroutine, _background_loop())
+    """Let a coroutine run in the background loop, from anywhere. A process may end before it does.
+
+    It runs in a context of its own: in that of a request, asgiref would let what it calls in a thread wait for the very
+    thread that waits for it.
+    """
+    return contextvars.Context().run(asyncio.run_coroutine_threadsafe, coroutine, _background_loop())
 
 
 def _background_loop() -> asyncio.AbstractEventLoop:

@@ -67,7 +67,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
         try:
             tail = self.scope["url_route"]["kwargs"]["room"]
             room = names.from_path(self.scope.get("raw_path") or b"", tail)
-            found = await hub()  # it hears orders from here on: nothing that is decided now can be overtaken by one
+            found = await hub()  # from here on it hears of what changes while this is decided
             grant = await self._decided(room)
             self.seat = await found.join(grant, self.writer, (self.scope.get("client") or [""])[0])
         except YRedisError as error:

@@ -31,6 +31,7 @@ class Grant:
         room: canonical name.
         user_id: None for somebody unknown; two connections of unknown users are never the same user.
         expires_at: seconds since the epoch, None for no end; the socket is closed then with 4401.
+        token_id: of the token that it came with, the claim `jti`; by it a connection can be kicked.
         renew: decides anew, with the token if the client sent a fresh one, or raises as an authorizer does. The
             decision must not be older than the second argument (time.monotonic). None: a grant that never changes.
         decided_at: by time.monotonic, when that was true which decided it; None: when it was asked for.
@@ -42,6 +43,7 @@ class Grant:
     display_name: str = ""
     may_share_awareness: bool = True
     expires_at: float | None = None
+    token_id: str | None = None
     renew: "Renew | None" = field(default=None, compare=False, repr=False)
     decided_at: float | None = field(default=None, compare=False, repr=False)
 

@@ -35,37 +35,39 @@ SeatsOf = Callable[[str | None], "Iterable[Seat]"]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Whom a recheck or a kick concerns: None is every room, or every user."""
+    """Whom a recheck or a kick concerns: None is every room, every user, every token."""
 
     room: str | None = None
     user: str | None = None
+    token_id: str | None = None
     reason: str = ""
 
     def encode(self) -> str:
         """Return it as a bell carries it."""
-        return json.dumps([self.room, self.user, self.reason])
+        return json.dumps([self.room, self.user, self.token_id, self.reason])
 
     @classmethod
     def decode(cls, body: object) -> "Order":
         """Read a bell's body; raise Undecodable if it is no order."""
         try:
-            room, user, reason = json.loads(body)  # type: ignore[arg-type]
+            room, user, token_id, reason = json.loads(body)  # type: ignore[arg-type]
         except (ValueError, TypeError) as error:
             raise Undecodable("an order that is none") from error
-        if not (isinstance(room, str | None) and isinstance(user, str | None) and isinstance(reason, str)):
+        if not all(isinstance(text, str | None) for text in (room, user, token_id)):
             raise Undecodable("an order that is none")
-        return cls(room, user, reason)
+        return cls(room, user, token_id, str(reason))
 
     def concerns(self, grant: Grant) -> bool:
         """Tell whether it is about the connection that has this grant."""
-        return self.room in (None, grant.room) and self.user in (None, grant.user_id)
+        whom = ((self.room, grant.room), (self.user, grant.user_id), (self.token_id, grant.token_id))
+        return all(named is None or named == found for named, found in whom)
 
 
 _heard: OrderedDict[tuple[str | None, str | None], float] = OrderedDict()
 
 
 def latest(room: str, user_id: str | None) -> float:
-    """Return when an order that concerns a user in a room was last heard (time.monotonic): nothing older counts."""
+    """Return when an order that may concern a user in a room was last heard (time.monotonic): nothing older counts."""
     whom = ((None, None), (room, None), (None, user_id), (room, user_id))
     return max(_heard.get(each, float("-inf")) for each in whom)
 
@@ -80,11 +82,11 @@ def _remember(order: Order) -> float:
 
 
 def recheck(order: Order, seats_of: SeatsOf) -> None:
-    """Decide anew for those whom an order concerns."""
-    now = _remember(order)
+    """Decide anew for those whom an order concerns: at once for a user, in turn for many."""
+    now, urgent = _remember(order), order.user is not None or order.token_id is not None
     for seat in seats_of(order.room):
         if order.concerns(seat.grant):
-            seat.rights.decide_again(since=now)
+            seat.rights.decide_again(since=now, urgent=urgent)
 
 
 def obey(bell: Bell, seats_of: SeatsOf) -> None:

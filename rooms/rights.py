@@ -34,20 +34,16 @@ class Rights:
         self._token: str | None = None
         self._reason: YRedisError | None = None
         self._task: asyncio.Task[None] | None = None
+        self._waits = False
         self._expiry: asyncio.TimerHandle | None = None
+        self._ends_at = float("inf")
 
     def begin(self) -> None:
         """Let it run out when its time has come; decide anew at once after an order that came before the seat."""
         self._watch_expiry()
         ordered_at = orders.latest(self.grant.room, self.grant.user_id)
         if ordered_at > self._decided_at:
-            self.decide_again(since=ordered_at)
-
-    def _watch_expiry(self) -> None:
-        if self.grant.expires_at is not None:
-            # Not longer than a recheck: the clock may be set meanwhile.
-            left = min(max(0.0, self.grant.expires_at - time.time()), self._recheck_seconds)
-            self._expiry = asyncio.get_running_loop().call_later(left, self._expire)
+            self.decide_again(since=ordered_at, urgent=True)
 
     def end(self) -> None:
         """Decide no more."""
@@ -56,11 +52,17 @@ class Rights:
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
 
-    def _expire(self) -> None:
-        if self.grant.expires_at is not None and time.time() >= self.grant.expires_at:
+    def _watch_expiry(self) -> None:
+        """Close when the time is over, by the clock or by what it was before somebody set it back."""
+        if self.grant.expires_at is None:
+            return
+        now = time.monotonic()
+        self._ends_at = min(self._ends_at, now + self.grant.expires_at - time.time())
+        if self._ends_at <= now:
             self._seat.fail(IdentityRefused("its time is over"))
         else:
-            self._watch_expiry()
+            left_seconds = min(self._ends_at - now, self._recheck_seconds)
+            self._expiry = asyncio.get_running_loop().call_later(left_seconds, self._watch_expiry)
 
     def grow_old(self, now: float) -> None:
         """Decide anew before the last decision is too old, or if one that was ordered could not be had; or give up."""
@@ -72,20 +74,32 @@ class Rights:
         elif age_seconds >= self._recheck_seconds * (1 - 1 / LOOKS) or self._since > self._decided_at:
             self.decide_again(since=now)
 
-    def decide_again(self, *, since: float, token: str | None = None) -> None:
-        """Ask the site soon for a decision that is not older than `since`; with the token, if the client sent one."""
+    def decide_again(self, *, since: float, token: str | None = None, urgent: bool = False) -> None:
+        """Ask the site soon for a decision that is not older than `since`; with the token, if the client sent one.
+
+        Args:
+            urgent: not in turn with thousands of others.
+        """
         self._since = max(self._since, since)
         self._token = token or self._token
+        if urgent and self._waits and self._task is not None:
+            self._task.cancel()
+            self._task = None
         if self._task is None and self.grant.renew is not None and not self._seat.closed:
-            self._task = asyncio.create_task(self._decide())
+            self._waits = not urgent
+            self._task = asyncio.create_task(self._decide_now() if urgent else self._decide_in_turn())
 
-    async def _decide(self) -> None:
+    async def _decide_in_turn(self) -> None:
+        async with self._seat.room.backend.deciding:
+            self._waits = False
+            await self._decide_now()
+
+    async def _decide_now(self) -> None:
         try:
             while self._since > self._decided_at and not self._seat.closed:
-                async with self._seat.room.backend.deciding:
-                    since, token, self._token = self._since, self._token, None
-                    if not await self._has_decided(since, token):
-                        return
+                since, token, self._token = self._since, self._token, None
+                if not await self._has_decided(since, token):
+                    return
         finally:
             self._task = None
 
@@ -94,12 +108,18 @@ class Rights:
         count(Count.RECHECKS)
         try:
             assert self.grant.renew is not None  # noqa: S101  # decide_again has seen to it
-            new = await self.grant.renew(token, since)
+            async with asyncio.timeout(self._seat.room.backend.conf.handshake_seconds):
+                new = await self.grant.renew(token, since)
             self._decided_at, self._reason = max(since, self._decided_at), None
             self._take(new)
         except ClientError as error:
-            if self._token is None:  # else the client has sent a fresh one meanwhile
+            # Who it is can't be told by the old token any more, but the client has sent a fresh one meanwhile.
+            if not (isinstance(error, IdentityRefused) and token is None and self._token is not None):
                 self._seat.fail(error)
+        except TimeoutError:
+            self._token = self._token or token
+            self._note(DecisionUnavailable("who may be here was not told in time"))
+            return False
         except Exception as error:
             self._token = self._token or token
             self._note(error)
@@ -118,6 +138,7 @@ class Rights:
         if new.expires_at != old.expires_at:
             if self._expiry is not None:
                 self._expiry.cancel()
+            self._ends_at = float("inf")
             self._watch_expiry()
 
     def _note(self, error: Exception) -> None:

@@ -112,7 +112,7 @@ class Seat:
                 self.send_states()
             case protocol.Token(token):
                 self._check_requests(0)
-                self.rights.decide_again(since=time.monotonic(), token=token)
+                self.rights.decide_again(since=time.monotonic(), token=token, urgent=True)
 
     def _check_requests(self, size_bytes: int) -> None:
         if size_bytes > STATE_VECTOR_BYTES:

@@ -1,6 +1,7 @@
 """authbridge on a real database: who somebody is, what they may do, and how changes of both act on open sockets."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -14,7 +15,7 @@ from django.contrib.auth.models import Group, Permission
 from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
 
-from authbridge import jwks
+from authbridge import jwks, sessions
 from authbridge.authorizer import authorize
 from rooms import orders, pool
 from rooms.errors import AccessDenied, DecisionUnavailable, IdentityRefused
@@ -427,6 +428,46 @@ class TestDecisions:
         site(PERMISSION="tests.support.access.no_answer")
         with pytest.raises(TypeError, match="must return an Access"):
             await authorize(scope(), ROOM)
+
+
+class TestAwareness:
+    async def test_readers_are_seen_unless_the_settings_say_otherwise(self, site: Any) -> None:
+        key = await pool.run(lambda: session_of(user_with("view_room")))
+        assert (await authorize(scope(session=key), ROOM)).may_share_awareness
+        site(READERS_VISIBLE=False)
+        assert not (await authorize(scope(session=key), ROOM)).may_share_awareness
+
+    async def test_a_policy_can_say_who_is_seen(self, site: Any) -> None:
+        site(PERMISSION="tests.support.access.readers_unseen")
+        grant = await authorize(scope(), ROOM)
+        assert (grant.access, grant.may_share_awareness) == (Access.READ, False)
+
+
+class TestOvertaken:
+    async def test_an_order_while_it_is_looked_who_somebody_is_counts(
+        self, site: Any, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hub = await serve()
+        user = await pool.run(user_with, "change_room")
+        key = await pool.run(session_of, user)
+        look, looked = sessions.logged_in, threading.Event()
+
+        def slow(session_key: str) -> Any:
+            found = look(session_key)
+            looked.set()
+            time.sleep(1)
+            return found
+
+        monkeypatch.setattr(sessions, "logged_in", slow)
+        entering = asyncio.create_task(authorize(scope(session=key), ROOM))
+        await asyncio.to_thread(looked.wait)
+        monkeypatch.setattr(sessions, "logged_in", look)
+        user.is_active = False
+        await asyncio.to_thread(user.save)
+        await eventually(lambda: orders.latest(ROOM, str(user.pk)) > 0)
+        writer = MemoryWriter(lambda frame: None)
+        await hub.join(await entering, writer, "127.0.0.1")
+        await eventually(lambda: writer.code == 4401, 2)
 
 
 class TestLive:

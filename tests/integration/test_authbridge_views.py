@@ -128,6 +128,16 @@ class TestToken:
         with pytest.raises(IdentityRefused):
             await tokens.identity_of(answer.json()["token"])
 
+    def test_each_has_an_id_of_its_own(self, browser: Client) -> None:
+        ids = {claims_of(browser.post("/yauth/token").json()["token"])["jti"] for _ in range(2)}
+        assert len(ids) == 2
+
+    def test_where_every_page_wants_a_login_the_answer_is_still_for_programs(self, site: Any, settings: Any) -> None:
+        settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+        site(**LOCAL)
+        assert Client().post("/yauth/token").status_code == 401
+        assert Client().get("/yauth/perm/essay/0").status_code == 403
+
     def test_for_nobody_there_is_none(self, site: Any, client: Client) -> None:
         assert client.post("/yauth/token").status_code == 401
 
@@ -206,6 +216,11 @@ class TestPerm:
         request = RequestFactory().get(path)
         request.scope = {"raw_path": path.encode()}  # type: ignore[attr-defined]
         assert asked_about(request, f"{room}/{user.pk}") == (room, str(user.pk))
+
+    def test_three_segments_are_no_question(self, client: Client) -> None:
+        request = RequestFactory().get("/yauth/perm/a/b/7")
+        request.scope = {"raw_path": b"/yauth/perm/a/b/7"}  # type: ignore[attr-defined]
+        assert asked_about(request, "a/b/7") is None
 
     def test_without_asgi_the_last_slash_is_before_the_user(self, client: Client) -> None:
         user_id = str(self.user("change_room").pk)
@@ -292,6 +307,12 @@ class TestTag:
         site(JWT_KEYS=[])
         told = self.connection(ada)
         assert (told["access"], told["token"]) == ("write", None)
+
+    def test_who_could_not_be_told_by_a_token_nor_a_session_is_anybody(self, ada: Any, site: Any) -> None:
+        site(JWT_KEYS=[], IDENTITY=["jwt", "anonymous"])
+        assert self.connection(ada)["access"] == "none"
+        site(IDENTITY=["session", "anonymous"])
+        assert self.connection(ada)["token"] is None
 
     def test_nothing_in_it_can_end_the_script(self, site: Any) -> None:
         html = self.html(AnonymousUser(), "</script><script>alert(1)//&")

@@ -19,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from authbridge import soon
-from rooms import orders, pool
+from rooms import api, orders, pool
 from rooms.hub import Hub
 from tests.integration.conftest import Configure
 from tests.integration.peers import eventually
@@ -149,6 +149,41 @@ class TestSent:
         await pool.run(user.save)
         assert time.monotonic() - began < 1
         own_valkey.kill()
+
+    async def test_after_an_order_that_failed_the_next_is_sent(
+        self, heard: list[str | None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        send = api.recheck
+
+        async def fail(*args: Any, **kwargs: Any) -> None:
+            monkeypatch.setattr(api, "recheck", send)
+            raise RuntimeError("a bug")
+
+        monkeypatch.setattr(api, "recheck", fail)
+        soon.recheck("first")
+        await eventually(lambda: "a bug" in caplog.text)
+        soon.recheck("second")
+        await eventually(lambda: "second" in heard)
+
+    async def test_changes_through_a_proxy_of_the_user_model(
+        self, hub: Hub, valkey: Valkey, tmp_path: Path, sqlite_template: Path
+    ) -> None:
+        site = Site(tmp_path, valkey, sqlite_template)
+        code = """
+from django.contrib.auth.models import User
+class Member(User):
+    class Meta:
+        proxy = True
+        app_label = "auth"
+from authbridge import live
+live.connect()
+member = Member.objects.create_user("ada")
+member.save()
+print(member.pk)
+"""
+        ended = await pool.run(lambda: site.manage("shell", "--no-imports", "-c", code))
+        assert ended.returncode == 0, ended.stderr
+        await eventually(lambda: orders.latest("any", ended.stdout.strip()) > float("-inf"), 2)
 
     async def test_a_command_that_ends_at_once_has_told_it(
         self, hub: Hub, valkey: Valkey, tmp_path: Path, sqlite_template: Path

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from rooms import api, orders
+from rooms import api, orders, rights
 from rooms.bells import Kind
 from rooms.errors import AccessDenied, DecisionUnavailable, IdentityRefused, YRedisError
 from rooms.grants import Access, Grant
@@ -30,6 +30,7 @@ class Site:
     def __init__(self) -> None:
         self.answers: dict[str | None, Grant | Exception] = {}
         self.asked: list[tuple[str | None, float]] = []
+        self.delay_seconds = 0.0
 
     def grant(self, room: str = ROOM, access: Access = WRITE, user_id: str | None = "ada", **more: float) -> Grant:
         """Return a grant that asks this site."""
@@ -38,6 +39,7 @@ class Site:
     async def renew(self, token: str | None, since: float) -> Grant:
         """Decide as the test says."""
         self.asked.append((token, since))
+        await asyncio.sleep(self.delay_seconds)
         answer = self.answers.get(token, self.grant())
         if isinstance(answer, Exception):
             raise answer
@@ -146,10 +148,55 @@ class TestRecheck:
     async def test_an_order_that_is_none_means_everybody(self, ada: Peer, site: Site, hub: Hub) -> None:
         site.says(AccessDenied("no more"))
         keys = hub.backend.keys
-        for body in ("", "7", "[1]", "{}"):
+        for body in ("", "7", "[1]", "{}", "[1, 2, 3, 4]"):
             call = Call(script("order"), (keys.head(EVERYWHERE),), (keys.bell(EVERYWHERE), Kind.RECHECK.value, body))
             await hub.backend.client.run(call)
         await closed(ada, 4403)
+
+
+class TestUnderLoad:
+    async def test_who_floods_with_tokens_is_out_as_soon_as_anybody(self, ada: Peer, site: Site) -> None:
+        """Each token takes a while to be looked at, and the next one is there already."""
+        site.delay_seconds = 0.1
+        site.says(AccessDenied("no more"))
+        site.says(AccessDenied("no more"), token="mine")
+        await api.recheck(ROOM)
+        for _ in range(15):
+            ada.send(b"\x79\x04mine")
+            await asyncio.sleep(0.03)
+        await closed(ada, 4403, seconds=1)
+
+    async def test_bad_tokens_do_not_save_whose_identity_has_ended(self, ada: Peer, site: Site) -> None:
+        site.delay_seconds = 0.1
+        site.says(IdentityRefused("logged out"))
+        site.says(IdentityRefused("no token"), token="nope")
+        await api.recheck(ROOM)
+        for _ in range(15):
+            ada.send(b"\x79\x04nope")
+            await asyncio.sleep(0.03)
+        await closed(ada, 4401, seconds=1)
+
+    async def test_slow_decisions_about_many_hold_up_nobody_who_is_named(self, hub: Hub, seat: Seated) -> None:
+        hanging, site = Site(), Site()
+        hanging.delay_seconds = 60
+        for number in range(100):
+            await seat(hub, f"room-{number}", user_id=f"u{number}", renew=hanging.renew)
+        ada = await seat(hub, ROOM, user_id="ada", renew=site.renew)
+        await api.recheck()
+        await asyncio.sleep(0.2)
+        assert len(hanging.asked) < 20  # the others wait for their turn
+        site.says(AccessDenied("no more"))
+        await api.recheck(user="ada")
+        await closed(ada, 4403, seconds=1)
+
+    async def test_a_decision_that_hangs_is_given_up(
+        self, valkey: Valkey, configure: Configure, serve: Serve, seat: Seated, site: Site
+    ) -> None:
+        configure(valkey, HANDSHAKE_SECONDS=0.2, RECHECK_SECONDS=0.6)
+        peer = await seat(await serve(), ROOM, user_id="ada", renew=site.renew)
+        site.delay_seconds = 60
+        await closed(peer, 1013, seconds=4)
+        assert len(site.asked) > 1
 
 
 class TestUnknown:
@@ -180,6 +227,23 @@ class TestExpiry:
     async def test_it_is_closed_when_its_time_is_over(self, hub: Hub, seat: Seated) -> None:
         peer = await seat(hub, ROOM, user_id="ada", expires_at=time.time() + 0.3)
         assert peer.code is None
+        await closed(peer, 4401)
+
+    async def test_a_clock_that_is_set_back_meanwhile_makes_no_token_last_longer(
+        self, hub: Hub, seat: Seated, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        peer = await seat(hub, ROOM, user_id="ada", expires_at=time.time() + 0.5)
+        now = time.time
+        monkeypatch.setattr(rights.time, "time", lambda: now() - 3600)
+        await closed(peer, 4401)
+
+    async def test_a_clock_that_is_set_forward_ends_it(
+        self, valkey: Valkey, configure: Configure, serve: Serve, seat: Seated, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        configure(valkey, RECHECK_SECONDS=0.5)
+        peer = await seat(await serve(), ROOM, user_id="ada", expires_at=time.time() + 3600)
+        now = time.time
+        monkeypatch.setattr(rights.time, "time", lambda: now() + 7200)
         await closed(peer, 4401)
 
     async def test_a_grant_that_is_over_already_is_closed_at_once(self, hub: Hub, seat: Seated) -> None:
@@ -237,6 +301,12 @@ class TestKick:
         await closed(ada, 4403)
         await closed(elsewhere, 4403)
         assert bob.code is None
+
+    async def test_who_came_with_one_token(self, ada: Peer, other_hub: Hub, seat: Seated) -> None:
+        stolen = await seat(other_hub, OTHER, user_id="ada", token_id="t1")
+        await api.kick(token_id="t1")
+        await closed(stolen, 4403)
+        assert ada.code is None
 
     async def test_whom_must_be_said(self) -> None:
         with pytest.raises(ValueError, match="whom"):

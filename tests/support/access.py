@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from authbridge.decisions import Permission
 from rooms.errors import AccessDenied
 from rooms.grants import Access, Grant
 
@@ -24,3 +25,17 @@ async def everybody_writes(user: Any, room: str) -> Access:
 
 async def no_answer(user: Any, room: str) -> None:
     """Be a policy that someone forgot to end."""
+
+
+async def writers_by_database(user: Any, room: str) -> Access:
+    """Be a policy that asks the database with Django's async ORM, and something else in a thread."""
+    from asgiref.sync import sync_to_async
+    from django.contrib.auth.models import User
+
+    nobody = not await User.objects.filter(username="nobody").aexists()
+    return Access.WRITE if nobody and await sync_to_async(User.objects.count)() >= 0 else Access.NONE
+
+
+async def readers_unseen(user: Any, room: str) -> Permission:
+    """Be a policy that lets everybody read, unseen."""
+    return Permission(Access.READ, may_share_awareness=False)
