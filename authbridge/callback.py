@@ -3,16 +3,24 @@
 from typing import Any
 from urllib.parse import quote
 
-from authbridge.fetch import fetched_json
+from authbridge.fetch import Fetcher
 from rooms.conf import conf
 from rooms.errors import DecisionUnavailable
 from rooms.grants import Access
+from rooms.perloop import PerLoop
 
 ANSWERS = {"rw": Access.WRITE, "readonly": Access.READ}
 """`yaccess`; anything else is no access."""
 
 DOTS = {".", ".."}
 """However they are quoted, somebody between here and there resolves them."""
+
+
+async def _make() -> Fetcher:
+    return Fetcher(conf().callback_connections)
+
+
+_fetchers = PerLoop(_make)
 
 
 async def by_callback(user: Any, room: str) -> Access:
@@ -24,7 +32,8 @@ async def by_callback(user: Any, room: str) -> Access:
     if user.is_anonymous or room in DOTS or str(user.pk) in DOTS:
         return Access.NONE
     base = conf().permission_callback.rstrip("/")
-    answer = await fetched_json(f"{base}/{quote(room, safe='')}/{quote(str(user.pk), safe='')}")
+    fetcher = await _fetchers.get()
+    answer = await fetcher.json(f"{base}/{quote(room, safe='')}/{quote(str(user.pk), safe='')}")
     if (answer.get("yroom"), answer.get("yuserid")) != (room, str(user.pk)):
         raise DecisionUnavailable("the answer is about another room or user")
     access = answer.get("yaccess")

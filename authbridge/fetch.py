@@ -2,54 +2,52 @@
 
 import asyncio
 import json
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
 
 from rooms.conf import conf
 from rooms.errors import DecisionUnavailable
-from rooms.perloop import PerLoop
 
 MOST_BYTES = 16 * 1024
 OK = 200
 
 
 class Fetcher:
-    """The connections of one event loop."""
+    """The connections that one event loop has to the servers it asks; `turns` of them at most are in use at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, turns: int) -> None:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))  # one user's answer says nothing of the next
         # No redirects, no proxy out of the environment: the answer comes from the url of the settings or not at all.
-        self.client = httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=None, limits=limits)  # noqa: S113
-        self.turns = asyncio.Semaphore(conf().callback_connections)
+        self._client = httpx.AsyncClient(
+            follow_redirects=False,
+            trust_env=False,
+            timeout=None,  # noqa: S113  # asyncio's, for all of it
+            limits=limits,
+            cookies=no_cookies,
+        )
+        self._turns = asyncio.Semaphore(turns)
 
     async def aclose(self) -> None:
         """Close them."""
-        await self.client.aclose()
+        await self._client.aclose()
 
+    async def json(self, url: str) -> dict[str, Any]:
+        """Return the JSON object at an url.
 
-async def _make() -> Fetcher:
-    return Fetcher()
-
-
-_fetchers = PerLoop(_make)
-
-
-async def fetched_json(url: str) -> dict[str, Any]:
-    """Return the JSON object at an url.
-
-    Raises:
-        DecisionUnavailable: no answer within conf.callback_timeout_seconds, waiting for one's turn included; or any
-            other than a 200 with a JSON object of at most 16 KiB.
-    """
-    fetcher = await _fetchers.get()
-    try:
-        async with asyncio.timeout(conf().callback_timeout_seconds), fetcher.turns:
-            return _object(await _body(fetcher.client, url))
-    except TimeoutError as error:
-        raise DecisionUnavailable("no answer in time") from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise DecisionUnavailable(f"no answer: {type(error).__name__}") from error
+        Raises:
+            DecisionUnavailable: no answer within conf.callback_timeout_seconds, waiting for one's turn included; or any
+                other than a 200 with a JSON object of at most 16 KiB.
+        """
+        try:
+            async with asyncio.timeout(conf().callback_timeout_seconds), self._turns:
+                return _object(await _body(self._client, url))
+        except TimeoutError as error:
+            raise DecisionUnavailable("no answer in time") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise DecisionUnavailable(f"no answer: {type(error).__name__}") from error
 
 
 async def _body(client: httpx.AsyncClient, url: str) -> bytes:

@@ -3,88 +3,114 @@
 import asyncio
 import logging
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
-from authbridge.fetch import fetched_json
+from authbridge.fetch import Fetcher
 from authbridge.keys import Key, Source, from_jwk
 from rooms.errors import DecisionUnavailable
 
 logger = logging.getLogger(__name__)
 
+FRESH_SECONDS = 300.0
+"""Older keys are asked for again, while they are still used."""
+
 KEEP_SECONDS = 600.0
-"""A key that is withdrawn is refused so much later at the latest."""
+"""A key that is withdrawn is refused so much later at the latest, if its server answers."""
+
+LOSE_SECONDS = 3600.0
+"""Keys whose server has not answered for so long are not used any more."""
 
 AGAIN_SECONDS = 30.0
 """Tokens with unknown keys can't make us ask more often."""
 
 RETRY_SECONDS = 1.0
-"""Keys that were never had are asked for again so soon."""
+"""Keys that are not there at all are asked for again so soon."""
 
+AT_ONCE = 100
+"""More than any site has key sets: each is asked for by one at a time."""
 
 NEVER = float("-inf")
 
 
-@dataclass(slots=True)
 class KeySet:
-    """What a url said, and when."""
+    """What one url said, and when."""
 
-    keys: list[Key] = field(default_factory=list)
-    fetched_at: float = NEVER
-    tried_at: float = NEVER
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    def __init__(self, source: Source, fetcher: Fetcher) -> None:
+        self._source = source
+        self._fetcher = fetcher
+        self._keys: dict[str | None, list[Key]] = {}
+        self._fetched_at = self._tried_at = NEVER
+        self._failed = False
+        self._fetching: asyncio.Task[None] | None = None
 
-    @property
-    def was_had(self) -> bool:
-        """Whether there was ever an answer."""
-        return self.fetched_at != NEVER
+    async def keys(self, kid: str | None) -> tuple[list[Key], bool]:
+        """Return the keys, and whether there may be others by now. Who can do with those that are here waits for none.
 
-    @property
-    def may_be_asked_at(self) -> float:
-        """When the next question is allowed."""
-        return self.tried_at + (AGAIN_SECONDS if self.was_had else RETRY_SECONDS)
+        Raises:
+            DecisionUnavailable: its server gave no answer, never or for too long.
+        """
+        now = time.monotonic()
+        if self._is_older(FRESH_SECONDS, now) or self._lacks(kid):
+            self._ask(now)
+        if self._fetching and (self._lacks(kid) or (self._is_older(KEEP_SECONDS, now) and not self._failed)):
+            await asyncio.shield(self._fetching)
+        if self._is_older(LOSE_SECONDS, now):
+            raise DecisionUnavailable("the keys of a token can't be had")
+        return [key for keys in self._keys.values() for key in keys], self._lacks(kid) and now > self._fetched_at
 
-    def is_old(self, now: float) -> bool:
-        """Tell whether keys may have been withdrawn meanwhile."""
-        return now - self.fetched_at > KEEP_SECONDS
+    def _is_older(self, seconds: float, now: float) -> bool:
+        return now - self._fetched_at > seconds
 
-    def lacks(self, kid: str | None) -> bool:
-        """Tell whether a key that has a name is not here."""
-        return kid is not None and kid not in {key.kid for key in self.keys}
+    def _lacks(self, kid: str | None) -> bool:
+        """Tell whether what a token needs is not here: the key that it names, or any."""
+        return not self._keys if kid is None else kid not in self._keys
+
+    def _ask(self, now: float) -> None:
+        """Begin to fetch them, unless that is under way or was done just now."""
+        pause = RETRY_SECONDS if self._is_older(LOSE_SECONDS, now) else AGAIN_SECONDS
+        if self._fetching is None and now - self._tried_at >= pause:
+            self._tried_at = now
+            self._fetching = asyncio.get_running_loop().create_task(self._fetch())
+
+    async def _fetch(self) -> None:
+        try:
+            answer = await self._fetcher.json(self._source.url)
+            entries: Any = answer["keys"]
+            keys = [key for entry in entries if (key := _key_or_none(entry, self._source.alg))]
+        except (DecisionUnavailable, KeyError, TypeError) as error:
+            self._failed = True
+            extra = {"action": "jwks_failed", "reason": str(error)}
+            logger.warning("Keys can't be fetched: %s", error, extra=extra)
+        else:
+            self._failed, self._fetched_at = False, time.monotonic()
+            self._keys = {kid: [key for key in keys if key.kid == kid] for kid in {key.kid for key in keys}}
+        finally:
+            self._fetching = None
+
+    def stop(self) -> None:
+        """Fetch no more."""
+        if self._fetching:
+            self._fetching.cancel()
 
 
 class KeySets:
-    """The key sets that one event loop knows, by source."""
+    """The key sets that one event loop knows, by source. They wait behind no question about rights."""
 
     def __init__(self) -> None:
+        self._fetcher = Fetcher(AT_ONCE)
         self._sets: dict[Source, KeySet] = {}
 
     async def keys(self, source: Source, kid: str | None) -> tuple[list[Key], bool]:
-        """Return the keys of a source, those of before where it gives no answer; and whether it may have others by now.
+        """Return the keys of a source, as KeySet.keys does."""
+        if source not in self._sets:
+            self._sets[source] = KeySet(source, self._fetcher)
+        return await self._sets[source].keys(kid)
 
-        Raises:
-            DecisionUnavailable: it never gave one.
-        """
-        found = self._sets.setdefault(source, KeySet())
-        async with found.lock:
-            now = time.monotonic()
-            if (found.is_old(now) or found.lacks(kid)) and now >= found.may_be_asked_at:
-                await self._fetch(source, found)
-            if not found.was_had:
-                raise DecisionUnavailable("the keys of a token can't be had")
-            return found.keys, found.lacks(kid) and now > found.fetched_at
-
-    @staticmethod
-    async def _fetch(source: Source, found: KeySet) -> None:
-        found.tried_at = time.monotonic()
-        try:
-            answer = await fetched_json(source.url)
-            entries: Any = answer["keys"]
-            found.keys = [key for entry in entries if (key := _key_or_none(entry, source.alg))]
-            found.fetched_at = time.monotonic()
-        except (DecisionUnavailable, KeyError, TypeError) as error:
-            extra = {"action": "jwks_failed", "reason": str(error)}
-            logger.warning("Keys can't be fetched: %s", error, extra=extra)
+    async def aclose(self) -> None:
+        """Close what is open."""
+        for each in self._sets.values():
+            each.stop()
+        await self._fetcher.aclose()
 
 
 def _key_or_none(entry: Any, alg: str) -> Key | None:

@@ -27,13 +27,8 @@ NO_TOKEN = (jwt.PyJWTError, TypeError, ValueError, OverflowError, RecursionError
 """What PyJWT raises for bytes that are no token."""
 
 
-class _Sets(KeySets):
-    async def aclose(self) -> None:
-        """Nothing is open."""
-
-
-async def _make() -> _Sets:
-    return _Sets()
+async def _make() -> KeySets:
+    return KeySets()
 
 
 _key_sets = PerLoop(_make)

@@ -22,6 +22,7 @@ from tests.integration.services import postgres_databases as postgres_databases
 from tests.integration.services import s3 as s3
 from tests.integration.services import sqlite_template as sqlite_template
 from tests.integration.stores import MemoryStore
+from tests.support.authority import Authority
 from tests.support.valkey import Valkey, flavours
 
 REDIS_TIMEOUT_SECONDS = 2.0
@@ -152,3 +153,12 @@ async def rooms_in(either_redis: Valkey, configure: Configure) -> AsyncIterator[
     """The parts below a hub, on each Redis there is."""
     async with connected(configure(either_redis)) as found:
         yield found
+
+
+@pytest.fixture
+async def authority() -> AsyncIterator[Authority]:
+    """A server that is asked who may enter."""
+    server = Authority()
+    await server.start()
+    yield server
+    await server.stop()

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import jwt
@@ -228,15 +228,6 @@ class TestTokens:
         assert fresh.expires_at == expiry + 10
 
 
-@pytest.fixture
-async def authority() -> AsyncIterator[Authority]:
-    """A server that is asked who may enter."""
-    server = Authority()
-    await server.start()
-    yield server
-    await server.stop()
-
-
 class TestCallback:
     @pytest.fixture(autouse=True)
     def asks(self, site: Any, authority: Authority) -> None:
@@ -338,6 +329,38 @@ class TestCallback:
         await asyncio.sleep(1.1)
         assert (await authorize(scope(yauth=token()), ROOM)).may_write
 
+    async def test_a_cookie_in_an_answer_is_not_sent_with_the_next_question(self, authority: Authority) -> None:
+        async def with_cookie(path: str) -> bytes:
+            return reply(b"{}", "200 OK", "Set-Cookie: as=admin")
+
+        authority.answer = with_cookie
+        for user in ("ada", "eve"):
+            with pytest.raises(DecisionUnavailable):
+                await authorize(scope(yauth=token(sub=user)), ROOM)
+        assert len(authority.heads) == 2
+        assert not any(b"admin" in head for head in authority.heads)
+
+    async def test_keys_are_had_while_all_turns_wait_for_an_answer(self, site: Any, authority: Authority) -> None:
+        async def keys_only(path: str) -> bytes:
+            await asyncio.sleep(0 if "keys" in path else 30)
+            return as_json({"keys": []})
+
+        authority.answer = keys_only
+        site(
+            PERMISSION_CALLBACK=authority.url,
+            CALLBACK_CONNECTIONS=1,
+            CALLBACK_TIMEOUT_SECONDS=2,
+            JWT_KEYS=[{"alg": "HS256", "key": SECRET}, {"alg": "ES256", "url": f"{authority.url}/keys"}],
+        )
+        asked = asyncio.create_task(authorize(scope(yauth=token()), ROOM))
+        await eventually(lambda: authority.busy == 1)
+        unknown = jwt.encode({"sub": "ada"}, ec.generate_private_key(ec.SECP256R1()), "ES256")
+        with pytest.raises(IdentityRefused, match="no key"):
+            await authorize(scope(yauth=unknown), ROOM)
+        assert not asked.done()
+        with pytest.raises(DecisionUnavailable):
+            await asked
+
 
 class TestKeySets:
     async def test_keys_are_fetched_kept_and_fetched_anew_when_they_rotate(
@@ -376,23 +399,6 @@ class TestKeySets:
         assert (await authorize(scope(yauth=signed("new", new)), ROOM)).may_write
         with pytest.raises(IdentityRefused):  # the answer is just in, and there is no such key
             await authorize(scope(yauth=signed("made up", new)), ROOM)
-
-    async def test_keys_that_could_not_be_had_are_asked_for_again(self, site: Any, authority: Authority) -> None:
-        key = ec.generate_private_key(ec.SECP384R1())
-        public = {**jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": "k"}
-
-        async def jwks_late(path: str) -> bytes:
-            return reply(b"", "503 Not Yet") if len(authority.paths) == 1 else as_json({"keys": [public]})
-
-        authority.answer = jwks_late
-        everybody = "tests.support.access.everybody_writes"
-        site(JWT_KEYS=[{"alg": "ES384", "url": f"{authority.url}/late"}], PERMISSION=everybody)
-        claims = {"sub": "ada", "iss": "i", "aud": "a", "exp": int(time.time()) + 60}
-        signed = jwt.encode(claims, key, "ES384", headers={"kid": "k"})
-        with pytest.raises(DecisionUnavailable):
-            await authorize(scope(yauth=signed), ROOM)
-        await asyncio.sleep(1.1)
-        assert (await authorize(scope(yauth=signed), ROOM)).may_write
 
     async def test_keys_that_were_never_had_refuse_for_now(self, site: Any) -> None:
         site(JWT_KEYS=[{"alg": "HS256", "url": "http://127.0.0.1:1/"}])

@@ -27,6 +27,7 @@ class Authority:
         self.rights: dict[str, str] = {}
         self.answer: Answer = self.permission
         self.paths: list[str] = []
+        self.heads: list[bytes] = []
         self.busy = 0
         self.port = 0
         self._serving: set[asyncio.Task[None]] = set()
@@ -64,6 +65,7 @@ class Authority:
             head = await reader.readuntil(b"\r\n\r\n")
             path = head.split(b" ")[1].decode()
             self.paths.append(path)
+            self.heads.append(head)
             writer.write(await self.answer(path))
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
