@@ -7,7 +7,7 @@ from typing import Any
 
 Again = Callable[[], Awaitable["Identity"]]
 
-PASSING = {"exp", "iat", "nbf", "jti", "auth_time", "nonce"}
+PASSING = {"exp", "iat", "nbf", "jti", "auth_time", "nonce", "ysession"}
 """Claims that differ between two tokens that say the same."""
 
 

@@ -77,5 +77,5 @@ def unsealed(text: object) -> str | None:
     """Return the key that `sealed` hid; None for anything else, as the token of another site has."""
     try:
         return _cipher().decrypt(str(text)).decode()
-    except InvalidToken:
+    except (InvalidToken, ValueError):  # not even ASCII
         return None

@@ -1,5 +1,6 @@
 """Tokens (JWT): who somebody is, by the signature of whom the site trusts."""
 
+import json
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +25,7 @@ REQUIRED = ["exp", "iss", "aud"]
 LEEWAY_SECONDS = 5
 
 NO_TOKEN = (jwt.PyJWTError, TypeError, ValueError, OverflowError, RecursionError)
-"""What PyJWT raises for bytes that are no token."""
+"""What is raised for bytes that are no token, or have half a character in a claim: no log or database takes that."""
 
 
 async def _make() -> KeySets:
@@ -124,6 +125,7 @@ def _first_that_verifies(token: str, keys: list[Key]) -> dict[str, Any]:
                 leeway=LEEWAY_SECONDS,
                 options={"require": REQUIRED},
             )
+            json.dumps(claims, ensure_ascii=False).encode()
         except jwt.InvalidSignatureError:
             reason = "another key signed it"
         except NO_TOKEN as error:

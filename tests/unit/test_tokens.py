@@ -27,15 +27,25 @@ PRIVATE: dict[str, Any] = {
     "EdDSA": ed25519.Ed25519PrivateKey.generate(),
     "HS256": SECRET,
 }
+WEAK = rsa.generate_private_key(65537, 1024)
 CLAIMS = {"sub": "ada", "iss": "https://auth", "aud": "rooms"}
+
+
+def pem_of(key: Any) -> str:
+    """Return the public part of a key as PEM."""
+    pem, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    return str(key.public_key().public_bytes(pem, form).decode())
+
+
+def jwk_of(key: Any, *, private: bool = False, **more: Any) -> str:
+    """Return a key as a JWK, the public part alone unless asked for the other one."""
+    kind = jwt.algorithms.ECAlgorithm if isinstance(key, ec.EllipticCurvePrivateKey) else jwt.algorithms.RSAAlgorithm
+    return json.dumps({**kind.to_jwk(key if private else key.public_key(), as_dict=True), **more})
 
 
 def public_pem(alg: str) -> str:
     """Return the public key as PEM; a secret as it is."""
-    if alg == "HS256":
-        return SECRET
-    key = PRIVATE[alg].public_key()
-    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    return SECRET if alg == "HS256" else pem_of(PRIVATE[alg])
 
 
 def private_pem(alg: str) -> str:
@@ -130,6 +140,14 @@ class TestTaken:
         other = await tokens.identity_of(signed(team="red"))
         assert one.key == two.key != other.key
 
+    async def test_fresh_tokens_of_one_session_are_one_key_of_the_cache(self) -> None:
+        one, two = [await tokens.identity_of(signed(ysession=f"{n} is no key of this site")) for n in (1, 2)]
+        assert one.key == two.key
+
+    @pytest.mark.parametrize("sealed", ["é", "gAAAAA", "", 7, None, ["x"], {}], ids=str)
+    async def test_with_a_session_of_another_site(self, sealed: Any) -> None:
+        assert (await tokens.identity_of(signed(ysession=sealed))).user_id == "ada"
+
 
 class TestRefused:
     @pytest.mark.parametrize("claim", ["exp", "iss", "aud", "sub"])
@@ -156,6 +174,10 @@ class TestRefused:
             {"yuserid": "eve"},
             {"yrooms": "essay"},
             {"yrooms": [1]},
+            {"sub": "half of an emoji: \ud83d"},
+            {"name": "\ud83d"},
+            {"yrooms": ["\ud83d"]},
+            {"team": {"\udc00": 1}},
         ],
         ids=lambda changes: next(iter(changes)),
     )
@@ -221,6 +243,16 @@ class TestKeys:
             {"alg": "ES256"},
             {"alg": "ES256", "key": "x", "url": "https://x"},
             {"alg": "ES256", "key": "x", "typo": 1},
+            {"alg": ["ES256"], "key": "x"},
+            {"alg": "ES256", "key": None},
+            {"alg": "ES256", "key": b"x"},
+            {"alg": "ES256", "key": {"kty": b"EC"}},
+            {"alg": "ES256", "key": "{no JSON"},
+            {"alg": "ES256", "key": "{" * 5000},
+            {"alg": "ES256", "key": "x", "kid": ["k"]},
+            {"alg": "ES256", "path": None},
+            {"alg": "ES256", "path": 7},
+            {"alg": "ES256", "url": None},
         ],
         ids=str,
     )
@@ -239,9 +271,40 @@ class TestKeys:
             ("ES384", '{"kty": "EC"}'),
             ("ES384", '{"kty": "oct", "k": "c2hvcnQ", "alg": "HS256"}'),
             ("ES384", "{"),
+            ("ES384", public_pem("ES256")),
+            ("ES256", public_pem("ES384")),
+            ("ES256", jwk_of(PRIVATE["ES384"])),
+            ("ES384", jwk_of(PRIVATE["ES256"])),
+            ("RS256", pem_of(WEAK)),
+            ("RS256", jwk_of(WEAK)),
+            ("ES256", jwk_of(PRIVATE["ES256"], kid=[1])),
+            ("ES256", jwk_of(PRIVATE["ES256"], use="enc")),
         ],
+        ids=str,
     )
     def test_what_is_no_key_for_its_algorithm_is_refused(self, alg: str, text: str) -> None:
         with pytest.raises(ImproperlyConfigured) as caught:
             Source(alg, text=text).key()
         assert text not in str(caught.value)
+
+    def test_a_binary_file_is_refused_by_its_name(self, tmp_path: Path) -> None:
+        path = tmp_path / "public.der"
+        path.write_bytes(b"\x30\x82\xff")
+        with pytest.raises(ImproperlyConfigured, match=r"public\.der is neither"):
+            Source.of({"alg": "ES256", "path": path})
+
+    @pytest.mark.parametrize(
+        ("alg", "key", "is_secret"),
+        [
+            ("HS256", SECRET, True),
+            ("HS256", {"kty": "oct", "k": SECRET}, True),
+            ("ES384", private_pem("ES384"), True),
+            ("ES384", public_pem("ES384"), False),
+            ("ES384", jwk_of(PRIVATE["ES384"], private=True), True),
+            ("ES384", jwk_of(PRIVATE["ES384"]), False),
+            ("ES384", jwk_of(PRIVATE["ES384"], kid="d", note='"d"'), False),
+        ],
+        ids=str,
+    )
+    def test_what_can_sign_is_secret(self, alg: str, key: Any, is_secret: bool) -> None:
+        assert Source.of({"alg": alg, "key": key}).is_secret is is_secret
