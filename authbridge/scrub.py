@@ -3,10 +3,14 @@
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-TOKEN = re.compile(r"(yauth(?:=|-|%3D|%2D))[^&\s\"',;\]\)]+", re.IGNORECASE)
+TOKEN = re.compile(
+    r"""( yauth (?: = | - | %(?:25)*3D | %(?:25)*2D | \\*["'] \s* [:,] \s* [\[(]? \s* b? \\*["'] ) )  [^&\s"',;\])]+""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""As a parameter, as a subprotocol, and as what Python or JSON writes of either."""
 
 
 def scrubbed(value: Any) -> Any:
@@ -18,12 +22,33 @@ def scrubbed(value: Any) -> Any:
     return value
 
 
+class Scrubbing(logging.LogRecord):
+    """A record that has no token in its text and in its traceback, whatever objects they are made from."""
+
+    def getMessage(self) -> str:  # noqa: N802  # logging's
+        """Return the text."""
+        return str(scrubbed(super().getMessage()))
+
+    @property
+    def exc_text(self) -> Any:
+        """The traceback, once a formatter has written it."""
+        return scrubbed(self.__dict__.get("exc_text"))
+
+    @exc_text.setter
+    def exc_text(self, text: Any) -> None:
+        self.__dict__["exc_text"] = text
+
+
+@cache
+def _scrubbing(made: type[logging.LogRecord]) -> type[logging.LogRecord]:
+    return type(made.__name__, (Scrubbing, made), {})
+
+
 def _scrub(record: logging.LogRecord) -> None:
-    record.msg = scrubbed(record.msg)
-    if isinstance(record.args, tuple):
+    """Scrub a record, also its arguments by themselves: access logs take the path out of them."""
+    record.__class__ = _scrubbing(type(record))  # type: ignore[arg-type]  # mypy looks for the hash of an instance
+    if isinstance(record.args, tuple) and any(scrubbed(value) is not value for value in record.args):
         record.args = tuple(map(scrubbed, record.args))
-    elif isinstance(record.args, Mapping):
-        record.args = {name: scrubbed(value) for name, value in record.args.items()}
 
 
 def install() -> None:

@@ -67,8 +67,20 @@ def comes_from_here(scope: Scope) -> bool:
         return False
     if any(_matches(origin, allowed) for allowed in conf().origins):
         return True
-    scheme, host, port = origin
-    return any(_parts(f"{scheme}://{own}") == (scheme, host, port) for own in _own_hosts(scope))
+    if origin[0] == "http" and _is_secure(scope):
+        return False
+    return any(_parts(f"{origin[0]}://{own}") == origin for own in _own_hosts(scope))
+
+
+def _is_secure(scope: Scope) -> bool:
+    """Tell whether this site is known to be at https: then a page that came by http may be anybody's on the way."""
+    if scope.get("scheme") == "wss" or settings.SESSION_COOKIE_SECURE:
+        return True
+    if not settings.SECURE_PROXY_SSL_HEADER:
+        return False
+    name, value = settings.SECURE_PROXY_SSL_HEADER
+    told = headers(scope, name.removeprefix("HTTP_").replace("_", "-").lower().encode())
+    return bool(told) and told[0].split(",")[0].strip() == value
 
 
 def _own_hosts(scope: Scope) -> list[str]:

@@ -20,7 +20,7 @@ TOKEN = "eyJhbGciOiJFUzM4NCJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 
 TALKATIVE: dict[str, Callable[[list[str], Path], list[str]]] = {
     "daphne": lambda command, log: [*command[:-1], "-v", "2", "--access-log", str(log), command[-1]],
-    "uvicorn": lambda command, log: [*command, "--log-level", "debug", "--access-log"],
+    "uvicorn": lambda command, log: [*command, "--log-level", "trace", "--access-log"],
 }
 """Command lines of servers that log all that they can."""
 

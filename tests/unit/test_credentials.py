@@ -86,6 +86,29 @@ class TestOrigins:
         settings.USE_X_FORWARDED_HOST = True
         assert credentials.comes_from_here({"headers": told})
 
+    @pytest.mark.parametrize(
+        ("scheme", "known", "told", "allowed"),
+        [
+            ("ws", {}, b"", True),
+            ("wss", {}, b"", False),
+            ("ws", {"SESSION_COOKIE_SECURE": True}, b"", False),
+            ("ws", {}, b"https", True),  # anybody could have written that
+            ("ws", {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}, b"https", False),
+            ("ws", {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}, b"https, http", False),
+            ("ws", {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}, b"http", True),
+            ("ws", {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}, b"", True),
+        ],
+    )
+    def test_where_this_site_is_at_https_a_page_that_came_by_http_is_another(
+        self, settings: Any, scheme: str, known: dict[str, Any], told: bytes, allowed: bool
+    ) -> None:
+        for name, value in known.items():
+            setattr(settings, name, value)
+        for page in (b"http", b"https"):
+            sent = [(b"host", b"example.com"), (b"origin", page + b"://example.com"), (b"x-forwarded-proto", told)]
+            scope = {"scheme": scheme, "headers": [header for header in sent if header[1]]}
+            assert credentials.comes_from_here(scope) is (allowed or page == b"https")
+
     def test_an_asterisk_is_every_page_but_none_without_an_origin(self, origins: Any) -> None:
         origins(["*"])
         assert credentials.comes_from_here({"headers": [(b"origin", b"https://anywhere.org")]})
