@@ -164,7 +164,7 @@ class TestRefused:
             {"exp": "9999999999"},
             {"exp": True},
             {"exp": [1]},
-            {"nbf": int(time.time()) + 60},
+            {"nbf": int(time.time()) + 36_000},
             {"iss": "https://others"},
             {"iss": ["https://auth"]},
             {"aud": "others"},
