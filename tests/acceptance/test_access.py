@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 from urllib.parse import unquote
@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from rooms import protocol
 from tests.acceptance.test_bad_input import GOOD_UPDATE
-from tests.support.authority import Authority
+from tests.support.authority import Authority, as_json, reply
 from tests.support.clients import NodeClients
 from tests.support.node import environment, folder_of_node, installed_clients
 from tests.support.notes import note
@@ -389,49 +389,80 @@ class TestCaps:
 
 
 class TestCallback:
-    """Another server says who may enter; while it hangs for some, all others go on."""
+    """Another server says who may enter; while it fails for some, all others go on."""
 
-    async def test_one_that_hangs_refuses_for_now_and_delays_nobody_who_is_in(
-        self, own_stack: Any, node: NodeClients, keys: Any, tokens: Tokens
-    ) -> None:
+    BAD = {
+        "500": reply(b"", "500 Internal Server Error"),
+        "html": reply(b"<html>rw</html>"),
+        "redirect": reply(b"", "302 Found", "Location: /perm/writer"),
+        "oversized": reply(b" " * 20_000 + b"{}"),
+        "somebody-else": as_json({"yroom": "other", "yuserid": "writer", "yaccess": "rw"}),
+    }
+
+    @pytest.fixture
+    async def authority(self) -> AsyncIterator[Authority]:
+        """The other server. In rooms whose names say so it hangs, or gives a bad answer."""
         authority = Authority()
         await authority.start()
         authority.rights = {"writer": "rw"}
-        site = own_stack(
-            env=token_settings(
-                keys[PUBLIC],
-                YREDIS_PERMISSION_CALLBACK=authority.url,
-                YREDIS_CALLBACK_TIMEOUT_SECONDS="1",
-                YREDIS_CALLBACK_CONNECTIONS="4",
-                YREDIS_JWT_USER_FIELD="",
-            ),
-            servers=1,
-        )
-        answer = authority.answer
 
-        async def hangs_for_some(path: str) -> bytes:
+        async def answer(path: str) -> bytes:
             if "stuck" in path:
                 await asyncio.sleep(60)
-            return await answer(path)
+            bad = next((self.BAD[name] for name in self.BAD if f"bad-{name}" in path), None)
+            return bad or await authority.permission(path)
 
-        authority.answer = hangs_for_some
-        name = room("callback")
+        authority.answer = answer
+        yield authority
+        await authority.stop()
+
+    @pytest.fixture
+    def site(self, own_stack: Any, authority: Authority, keys: Any) -> Any:
+        """A site that asks it."""
+        env = token_settings(
+            keys[PUBLIC],
+            YREDIS_PERMISSION_CALLBACK=authority.url,
+            YREDIS_CALLBACK_TIMEOUT_SECONDS="1",
+            YREDIS_CALLBACK_CONNECTIONS="4",
+            YREDIS_JWT_USER_FIELD="",
+        )
+        return own_stack(env=env, servers=1)
+
+    @pytest.fixture
+    async def inside(self, site: Any, node: NodeClients, tokens: Tokens) -> list[Any]:
+        """Two clients who are in a room."""
+        options = [site.urls[0], room("callback")]
         token = await tokens.jose()
-        ann = await (await node.open("ann", site.urls[0], name, **offering(token))).synced()
-        bob = await (await node.open("bob", site.urls[0], name, **offering(token))).synced()
+        return [await (await node.open(name, *options, **offering(token))).synced() for name in ("ann", "bob")]
+
+    async def test_one_that_hangs_refuses_for_now_and_delays_nobody_who_is_in(
+        self, site: Any, authority: Authority, inside: list[Any], tokens: Tokens
+    ) -> None:
+        ann, bob = inside
         stuck = [f"stuck-{number}?yauth={await tokens.jose(sub=f'u{number}')}" for number in range(30)]
-
-        async def code(query: str) -> int:
-            async with raw_client(site.urls[0], query) as client:
-                return await client.close_code(15)
-
-        asked = [asyncio.create_task(code(query)) for query in stuck]
+        asked = [asyncio.create_task(close_code(site, query)) for query in stuck]
         await asyncio.sleep(0.5)
         assert authority.busy <= 4
         await ann.insert("all the while")
         await bob.wait(text="all the while", seconds=1)
         assert set(await asyncio.gather(*asked)) == {1013}
-        await authority.stop()
+
+    async def test_bad_answers_refuse_for_now_and_delay_nobody_who_is_in(
+        self, site: Any, authority: Authority, inside: list[Any], tokens: Tokens
+    ) -> None:
+        ann, bob = inside
+        token = await tokens.jose()
+        asked = [asyncio.create_task(close_code(site, f"bad-{name}?yauth={token}")) for name in self.BAD]
+        await ann.insert("all the while")
+        await bob.wait(text="all the while", seconds=2)
+        assert await asyncio.gather(*asked) == [1013] * len(self.BAD)
+        assert "/perm/writer" not in authority.paths  # nobody follows a redirect
+
+
+async def close_code(site: Any, query: str) -> int:
+    """Return the code with which a connection ends."""
+    async with raw_client(site.urls[0], query) as client:
+        return await client.close_code(15)
 
 
 @pytest.fixture(scope="module")

@@ -260,29 +260,28 @@ class TestKeys:
         with pytest.raises(ImproperlyConfigured):
             Source.of(entry)
 
-    @pytest.mark.parametrize(
-        ("alg", "text"),
-        [
-            ("HS256", "short"),
-            ("HS256", '{"kty": "oct", "k": "c2hvcnQ"}'),
-            ("HS256", public_pem("RS256")),
-            ("ES256", public_pem("RS256")),
-            ("ES384", "nothing"),
-            ("ES384", '{"kty": "EC"}'),
-            ("ES384", '{"kty": "oct", "k": "c2hvcnQ", "alg": "HS256"}'),
-            ("ES384", "{"),
-            ("ES384", public_pem("ES256")),
-            ("ES256", public_pem("ES384")),
-            ("ES256", jwk_of(PRIVATE["ES384"])),
-            ("ES384", jwk_of(PRIVATE["ES256"])),
-            ("RS256", pem_of(WEAK)),
-            ("RS256", jwk_of(WEAK)),
-            ("ES256", jwk_of(PRIVATE["ES256"], kid=[1])),
-            ("ES256", jwk_of(PRIVATE["ES256"], use="enc")),
-        ],
-        ids=str,
-    )
-    def test_what_is_no_key_for_its_algorithm_is_refused(self, alg: str, text: str) -> None:
+    NO_KEYS: dict[str, tuple[str, str]] = {
+        "short secret": ("HS256", "short"),
+        "short secret in a JWK": ("HS256", '{"kty": "oct", "k": "c2hvcnQ"}'),
+        "public key as a secret": ("HS256", public_pem("RS256")),
+        "RSA for a curve": ("ES256", public_pem("RS256")),
+        "text": ("ES384", "nothing"),
+        "JWK without a key": ("ES384", '{"kty": "EC"}'),
+        "JWK of a secret": ("ES384", '{"kty": "oct", "k": "c2hvcnQ", "alg": "HS256"}'),
+        "no JSON": ("ES384", "{"),
+        "smaller curve": ("ES384", public_pem("ES256")),
+        "larger curve": ("ES256", public_pem("ES384")),
+        "larger curve in a JWK": ("ES256", jwk_of(PRIVATE["ES384"])),
+        "smaller curve in a JWK": ("ES384", jwk_of(PRIVATE["ES256"])),
+        "RSA of 1024 bits": ("RS256", pem_of(WEAK)),
+        "RSA of 1024 bits in a JWK": ("RS256", jwk_of(WEAK)),
+        "kid that is a list": ("ES256", jwk_of(PRIVATE["ES256"], kid=[1])),
+        "JWK for encryption": ("ES256", jwk_of(PRIVATE["ES256"], use="enc")),
+    }
+
+    @pytest.mark.parametrize("name", NO_KEYS)
+    def test_what_is_no_key_for_its_algorithm_is_refused(self, name: str) -> None:
+        alg, text = self.NO_KEYS[name]
         with pytest.raises(ImproperlyConfigured) as caught:
             Source(alg, text=text).key()
         assert text not in str(caught.value)
@@ -293,18 +292,17 @@ class TestKeys:
         with pytest.raises(ImproperlyConfigured, match=r"public\.der is neither"):
             Source.of({"alg": "ES256", "path": path})
 
-    @pytest.mark.parametrize(
-        ("alg", "key", "is_secret"),
-        [
-            ("HS256", SECRET, True),
-            ("HS256", {"kty": "oct", "k": SECRET}, True),
-            ("ES384", private_pem("ES384"), True),
-            ("ES384", public_pem("ES384"), False),
-            ("ES384", jwk_of(PRIVATE["ES384"], private=True), True),
-            ("ES384", jwk_of(PRIVATE["ES384"]), False),
-            ("ES384", jwk_of(PRIVATE["ES384"], kid="d", note='"d"'), False),
-        ],
-        ids=str,
-    )
-    def test_what_can_sign_is_secret(self, alg: str, key: Any, is_secret: bool) -> None:
+    KEYS: dict[str, tuple[str, Any, bool]] = {
+        "secret": ("HS256", SECRET, True),
+        "secret in a JWK": ("HS256", {"kty": "oct", "k": SECRET}, True),
+        "private PEM": ("ES384", private_pem("ES384"), True),
+        "public PEM": ("ES384", public_pem("ES384"), False),
+        "private JWK": ("ES384", jwk_of(PRIVATE["ES384"], private=True), True),
+        "public JWK": ("ES384", jwk_of(PRIVATE["ES384"]), False),
+        "public JWK with a d elsewhere": ("ES384", jwk_of(PRIVATE["ES384"], kid="d", note='"d"'), False),
+    }
+
+    @pytest.mark.parametrize("name", KEYS)
+    def test_what_can_sign_is_secret(self, name: str) -> None:
+        alg, key, is_secret = self.KEYS[name]
         assert Source.of({"alg": alg, "key": key}).is_secret is is_secret
