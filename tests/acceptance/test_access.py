@@ -6,8 +6,10 @@ import json
 import re
 import subprocess
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from statistics import quantiles
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,6 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from rooms import protocol
 from tests.acceptance.test_bad_input import GOOD_UPDATE
+from tests.integration.sites import typed
 from tests.support.authority import Authority, as_json, reply
 from tests.support.clients import NodeClients
 from tests.support.node import environment, folder_of_node, installed_clients
@@ -386,6 +389,49 @@ class TestCaps:
             assert {await client.close_code() for client in there[5:]} == {4529}
             for client in there[:5]:
                 await client.sync()
+
+    async def test_while_one_user_floods_updates_of_others_arrive_in_time(
+        self, own_stack: Any, keys: Any, tokens: Tokens
+    ) -> None:
+        settings = token_settings(keys[PUBLIC], YREDIS_PERMISSION="tests.support.access.everybody_writes")
+        caps = {"YREDIS_MAX_SEATS_PER_USER": "5", "YREDIS_MAX_SEATS_PER_ADDRESS": "1000"}
+        site = own_stack(env={**settings, **caps, "YREDIS_JWT_USER_FIELD": ""}, servers=1)
+        flooded = f"{room('flooded')}?yauth={await tokens.jose(sub='one')}"
+        calm = f"{room('calm')}?yauth={await tokens.jose(sub='neighbour')}"
+        codes, is_over = Counter[int](), False
+
+        async def flood() -> None:
+            while not is_over:
+                codes[await close_code(site, flooded)] += 1
+
+        async with AsyncExitStack() as stack:
+            ann, bob = [await stack.enter_async_context(raw_client(site.urls[0], calm)) for _ in range(2)]
+            for _ in range(5):
+                await stack.enter_async_context(raw_client(site.urls[0], flooded))
+            before = await slowest(ann, bob)
+            attackers = [asyncio.create_task(flood()) for _ in range(8)]
+            during = await slowest(ann, bob)
+            is_over = True
+            await asyncio.gather(*attackers)
+        note(
+            f"flood: {codes[4529]} refused; a neighbour's p99 {before * 1000:.0f} ms before, {during * 1000:.0f} during"
+        )
+        assert codes.keys() == {4529}
+        assert codes[4529] > 50
+        assert during < before + 0.5
+
+
+async def slowest(sender: RawClient, receiver: RawClient) -> float:
+    """Return the p99 of the seconds that 200 updates take from the one to the other."""
+    await sender.sync()
+    await receiver.sync()
+    seconds = list[float]()
+    for number in range(200):
+        began = time.monotonic()
+        await sender.send(protocol.update(typed(str(number))))
+        await receiver.until(lambda message: isinstance(message, protocol.Update))
+        seconds.append(time.monotonic() - began)
+    return quantiles(seconds, n=100)[98]
 
 
 class TestCallback:
