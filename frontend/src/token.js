@@ -3,52 +3,57 @@ import * as encoding from 'lib0/encoding'
 import { WebsocketProvider } from 'y-websocket'
 
 const TOKEN = 121 // the message in which django-yredis takes a fresh token
-const MARGIN = 0.25 // of a token's life is left when it is renewed
-const AGAIN_SECONDS = 5 // after a failure
-const IDENTITY = 4401
-
+const IDENTITY = 4401 // of the final codes, 4400-4499, the one against which a fresh token may help
 const protocols = (token) => token ? ['yredis', `yauth-${token}`] : []
-const isFinal = (code) => code >= 4400 && code <= 4499
+const isGood = (fresh) => /^[\w.-]+$/.test(fresh?.token ?? '') && Number.isFinite(fresh.expiresIn) && fresh.expiresIn >= 1
+const frame = (token) => encoding.encode((to) => { encoding.writeVarUint(to, TOKEN); encoding.writeVarString(to, token) })
 
-function frame (token) {
-  const encoder = encoding.createEncoder()
-  encoding.writeVarUint(encoder, TOKEN)
-  encoding.writeVarString(encoder, token)
-  return encoding.toUint8Array(encoder)
+class TokenProvider extends WebsocketProvider {
+  #timer = null // of the next renewal; null where there is to be none: disconnected, closed or destroyed
+  #refused = null // the protocols with the token that 4401 has ended, until another one is let in
+
+  constructor (doc, { url, room, name, token, expiresIn, tokenUrl, csrfToken }, { againSeconds = 5, ...options } = {}) {
+    const request = { method: 'POST', headers: { 'X-CSRFToken': csrfToken }, body: new URLSearchParams({ room: name }) }
+    super(url, room, doc, { ...options, protocols: protocols(token), shouldReconnect: ({ code }) => this.#comesBack(code) })
+    Object.assign(this, { tokenUrl, request, againSeconds })
+    this.on('sync', (isSynced) => { if (isSynced) { this.#refused = null; this.#timer ?? this.#renewIn(0) } })
+    this.on('closed', () => this.disconnect())
+    doc.on('destroy', () => this.destroy())
+    if (this.shouldConnect) this.#renewIn(expiresIn * 0.75)
+  }
+
+  disconnect () { // destroy() comes here too
+    clearTimeout(this.#timer)
+    this.#timer = this.#refused = null
+    super.disconnect()
+  }
+
+  #renewIn (seconds) {
+    clearTimeout(this.#timer) // one that is set for longer than 2 ** 31 - 1 ms would go off at once
+    if (this.tokenUrl) this.#timer = setTimeout(() => this.#renew(), Math.min(seconds * 1000, 2 ** 31 - 1))
+  }
+
+  #comesBack (code) {
+    const isFresh = this.#refused !== null && this.#refused !== this.protocols
+    if (code !== IDENTITY || isFresh || !this.tokenUrl) return !(code >= 4400 && code <= 4499)
+    this.#refused = this.protocols
+    this.shouldConnect = false // this token would be refused again: first a fresh one
+    this.#renewIn(0)
+    return true
+  }
+
+  async #renew () {
+    const answer = await fetch(this.tokenUrl, { ...this.request, signal: AbortSignal.timeout?.(30_000) }).catch(() => null)
+    const fresh = await answer?.json().catch(() => null)
+    if (this.#timer === null) return // disconnected, closed or destroyed meanwhile
+    if (answer?.status >= 400 && answer.status < 500) return this.#refused && this.emit('closed', [{ code: IDENTITY, reason: '' }, this])
+    if (!isGood(fresh)) return this.#renewIn(this.againSeconds)
+    this.protocols = protocols(fresh.token)
+    this.#renewIn(fresh.expiresIn * 0.75)
+    if (this.wsconnected) this.ws.send(frame(fresh.token))
+    else if (this.#refused) this.connect()
+  }
 }
 
-/** Connect as the template tag says; it ends for good, with `closed`, on 44xx or when there is no more token to be had. */
-export function connect (doc, { url, room, name, token, expiresIn, tokenUrl, csrfToken }, options = {}) {
-  let timer
-  let goodUntil = 0 // a page may come out of a cache, with an old token: then the first one is renewed
-  const isOld = (code) => Boolean(tokenUrl) && Date.now() > goodUntil && (code === IDENTITY || !isFinal(code))
-
-  const provider = new WebsocketProvider(url, room, doc, {
-    ...options, protocols: protocols(token), shouldReconnect: ({ code }) => !isFinal(code) || isOld(code),
-  })
-  const schedule = (seconds) => {
-    clearTimeout(timer)
-    timer = setTimeout(renew, seconds * 1000)
-  }
-  async function renew () {
-    const answer = await fetch(tokenUrl, {
-      method: 'POST', headers: { 'X-CSRFToken': csrfToken }, body: new URLSearchParams({ room: name }),
-    }).catch(() => null) // offline
-    if (answer === null || answer.status >= 500) return schedule(AGAIN_SECONDS)
-    if (!answer.ok) return provider.wsconnected || provider.emit('closed', [{ code: IDENTITY, reason: '' }, provider])
-    const fresh = await answer.json()
-    provider.protocols = protocols(fresh.token)
-    goodUntil = Date.now() + fresh.expiresIn * 1000
-    schedule(fresh.expiresIn * (1 - MARGIN))
-    if (provider.wsconnected) provider.ws.send(frame(fresh.token))
-    else provider.connect()
-  }
-  provider.on('closed', () => clearTimeout(timer))
-  provider.on('connection-close', (event) => {
-    if (!isOld(event?.code)) return
-    provider.shouldConnect = false // it would be refused: first a new token
-    schedule(0)
-  })
-  if (tokenUrl) schedule(expiresIn * (1 - MARGIN))
-  return provider
-}
+/** Connect as the template tag says; after a failure it asks for a token again in `againSeconds`. 44xx ends it, with `closed`. */
+export const connect = (doc, connection, options) => new TokenProvider(doc, connection, options)

@@ -80,7 +80,7 @@ class Receiver:
     async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             while True:
-                request = await _read(reader)
+                request = await read_request(reader)
                 self.requests.append(request)
                 status = self.answer(request) if self.answer else self.status
                 if status is None:
@@ -91,7 +91,8 @@ class Receiver:
                 await writer.drain()
 
 
-async def _read(reader: asyncio.StreamReader) -> Received:
+async def read_request(reader: asyncio.StreamReader) -> Received:
+    """Return the next request of a connection."""
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
     method, path, _ = first.split()
