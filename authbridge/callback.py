@@ -35,6 +35,6 @@ async def by_callback(user: Any, room: str) -> Access:
     fetcher = await _fetchers.get()
     answer = await fetcher.json(f"{base}/{quote(room, safe='')}/{quote(str(user.pk), safe='')}")
     if (answer.get("yroom"), answer.get("yuserid")) != (room, str(user.pk)):
-        raise DecisionUnavailable("the answer is about another room or user")
+        raise DecisionUnavailable("the answer of PERMISSION_CALLBACK is about another room or user")
     access = answer.get("yaccess")
     return ANSWERS.get(access, Access.NONE) if isinstance(access, str) else Access.NONE

@@ -15,15 +15,15 @@ from django.utils.module_loading import import_string
 
 from authbridge.authorizer import WAYS
 from authbridge.decisions import policy_path
-from authbridge.keys import Source, sources
-from rooms.checks import SETTINGS_PAGE
+from authbridge.keys import Source, source_of
+from rooms.checks import OURS, SETTINGS_PAGE
 from rooms.conf import Conf, conf
 from rooms.credentials import wrong_origins
 
-OURS = "authbridge.authorizer.authorize"
+AUTHORIZE = "authbridge.authorizer.authorize"
 
 
-@register(Tags.security)
+@register(Tags.security, OURS)
 def check_access(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Report what is wrong with who may enter, where AUTHORIZE is authbridge's.
 
@@ -44,7 +44,7 @@ def check_access(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) 
         found = conf()
     except ImproperlyConfigured:  # yredis.E001 tells
         return []
-    if found.authorize != OURS:
+    if found.authorize != AUTHORIZE:
         return []
     looks = (_identity, _tokens, _permission, _origins, _user_field, _bridge)
     return [message for look in looks for message in look(found)]
@@ -63,11 +63,11 @@ def _identity(found: Conf) -> Iterator[CheckMessage]:
 def _tokens(found: Conf) -> Iterator[CheckMessage]:
     if not found.jwt_keys:
         return
-    try:
-        for source in sources():
-            yield from _source(source)
-    except (ImproperlyConfigured, OSError) as error:
-        yield _error(202, f"JWT_KEYS: {error}")
+    for number, entry in enumerate(found.jwt_keys):
+        try:
+            yield from _source(source_of(number, entry))
+        except ImproperlyConfigured as error:
+            yield _error(202, str(error))
     for name in ("jwt_issuer", "jwt_audience"):
         if not getattr(found, name):
             yield _error(203, f"{name.upper()} is not set: tokens made for others would be taken")
@@ -80,7 +80,6 @@ def _source(source: Source) -> Iterator[CheckMessage]:
     if source.url:
         yield from _url("the url of JWT_KEYS", source.url)
         return
-    source.key()
     if source.is_readable_by_others:
         hint = f"chmod 600 {source.path}"
         yield CheckWarning(f"YREDIS: others can read {source.path}", hint=hint, id="yredis.W202")

@@ -4,6 +4,7 @@ import asyncio
 import json
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -12,6 +13,10 @@ from rooms.errors import DecisionUnavailable
 
 MOST_BYTES = 16 * 1024
 OK = 200
+
+
+class BadAnswer(Exception):
+    """Why an answer is none."""
 
 
 class Fetcher:
@@ -45,21 +50,28 @@ class Fetcher:
             async with asyncio.timeout(conf().callback_timeout_seconds), self._turns:
                 return _object(await _body(self._client, url))
         except TimeoutError as error:
-            raise DecisionUnavailable("no answer in time") from error
+            raise _no_answer(url, "in time") from error
+        except BadAnswer as error:
+            raise _no_answer(url, f"that counts: {error}") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise DecisionUnavailable(f"no answer: {type(error).__name__}") from error
+            raise _no_answer(url, f"({type(error).__name__})") from error
+
+
+def _no_answer(url: str, why: str) -> DecisionUnavailable:
+    """Name the server: never the whole url, which may have a password or a room's name in it."""
+    return DecisionUnavailable(f"no answer from {urlsplit(url).hostname} {why}")
 
 
 async def _body(client: httpx.AsyncClient, url: str) -> bytes:
     plain = {"Accept": "application/json", "Accept-Encoding": "identity"}
     async with client.stream("GET", url, headers=plain) as answer:
         if answer.status_code != OK:
-            raise DecisionUnavailable(f"the answer was {answer.status_code}")
+            raise BadAnswer(f"it was {answer.status_code}")
         body = b""
         async for chunk in answer.aiter_raw():
             body += chunk
             if len(body) > MOST_BYTES:
-                raise DecisionUnavailable(f"the answer has more than {MOST_BYTES} bytes")
+                raise BadAnswer(f"it has more than {MOST_BYTES} bytes")
         return body
 
 
@@ -67,7 +79,7 @@ def _object(body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise DecisionUnavailable("the answer is no JSON") from error
+        raise BadAnswer("it is no JSON") from error
     if not isinstance(found, dict):
-        raise DecisionUnavailable("the answer is no JSON object")
+        raise BadAnswer("it is no JSON object")
     return found

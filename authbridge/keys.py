@@ -93,7 +93,8 @@ class Source:
         except ImproperlyConfigured:
             raise
         except Exception as error:  # cryptography raises all sorts
-            raise ImproperlyConfigured(f"no key for {self.alg}: {type(error).__name__}") from None
+            why = str(error) if isinstance(error, jwt.InvalidKeyError) else type(error).__name__
+            raise ImproperlyConfigured(f"no key for {self.alg}: {why}") from None
 
     def signing_key(self) -> Any:
         """Return what PyJWT signs with, for an entry that is_secret."""
@@ -107,6 +108,8 @@ def from_jwk(given: Mapping[str, Any], alg: str, kid: str | None = None) -> Key:
 
     lib0 and y-redis write `key_ops` and no `alg`: what says nothing is taken for what the settings say.
     """
+    if "keys" in given:
+        raise ImproperlyConfigured("a set of keys, where one key goes; with `url` a set is read from there")
     if given.get("alg", alg) != alg or given.get("use", "sig") != "sig":
         raise ImproperlyConfigured(f"a JWK for {given.get('alg')!r}, not for signatures of {alg}")
     if not isinstance(given.get("kid"), str | None):
@@ -145,13 +148,26 @@ def _text(given: str | Mapping[str, Any]) -> str:
     return text
 
 
+def source_of(number: int, entry: Any) -> Source:
+    """Return an entry of YREDIS["JWT_KEYS"] whose key can be used; raise ImproperlyConfigured if it can't."""
+    try:
+        source = Source.of(entry)
+        if not source.url:
+            source.key()
+    except (ImproperlyConfigured, OSError) as error:
+        path = f" ({entry['path']})" if isinstance(entry, Mapping) and entry.get("path") else ""
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ImproperlyConfigured(f"JWT_KEYS[{number}]{path}: {reason}") from None
+    return source
+
+
 _read: tuple[Conf, list[Source]] | None = None
 
 
 def sources() -> list[Source]:
-    """Return the entries of YREDIS["JWT_KEYS"], read once; raise ImproperlyConfigured or OSError."""
+    """Return the entries of YREDIS["JWT_KEYS"], read once; raise ImproperlyConfigured."""
     global _read
     settings = conf()
     if _read is None or _read[0] is not settings:
-        _read = settings, [Source.of(entry) for entry in settings.jwt_keys]
+        _read = settings, [source_of(number, entry) for number, entry in enumerate(settings.jwt_keys)]
     return _read[1]

@@ -9,12 +9,13 @@ from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 
 from persistence.webhook_request import Address, BadAddress
+from rooms.checks import OURS
 from rooms.conf import Conf, conf
 
 PAGE = "See docs/webhook.md."
 
 
-@register(Tags.security)
+@register(Tags.security, OURS)
 def check_webhook(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Report a webhook that can't be called, or whose receiver can't know who calls.
 

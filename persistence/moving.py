@@ -13,7 +13,9 @@ from django.db.models import Count, QuerySet, Sum
 from django.utils.module_loading import import_string
 
 from persistence import chain
+from persistence.checks import wrong_storage
 from persistence.models import Segment
+from persistence.stores.files import FileStore
 from persistence.stores.place import Place
 from persistence.stores.port import SegmentStore
 from persistence.transactions import atomic, rows
@@ -53,11 +55,14 @@ def path_of(name: str) -> str:
 def store_named(name: str) -> SegmentStore:
     """Return a store by its name or dotted path; raise NoSuchStore if there is none, or others could not read it."""
     try:
-        made = import_string(path_of(name))()
+        made: object = import_string(path_of(name))()
     except Exception as error:  # whatever a site's module does when it is imported
         raise NoSuchStore(f"{type(error).__name__}: {error}") from error
     if not isinstance(made, SegmentStore):
         raise NoSuchStore(f"{path_of(name)} is no store of segments")
+    if isinstance(made, FileStore) and path_of(name) != conf().store:  # for STORE the system checks tell
+        for message in wrong_storage(made):
+            raise NoSuchStore(f"{message.msg} Set YREDIS['STORAGE'].")
     try:
         reason = made.unshared()
     except Exception as error:  # STORAGE names none, or one that can't be made

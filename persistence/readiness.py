@@ -15,12 +15,18 @@ LABELS = {"yredis_rooms", "yredis_persistence"}
 
 
 class NotReady(Exception):
-    """Why a worker can't start: one line for the operator."""
+    """Why a worker or a command can't start: one line for the operator."""
 
 
 def require() -> None:
     """Raise NotReady unless settings, store and tables are as a worker needs them. Redis it asks when it connects."""
     for reason in chain(_wrong_settings(), _wrong_store(), _wrong_tables()):  # each only if those before are right
+        raise NotReady(reason)
+
+
+def require_tables() -> None:
+    """Raise NotReady unless the tables are as this release needs them."""
+    for reason in _wrong_tables():
         raise NotReady(reason)
 
 

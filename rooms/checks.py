@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from inspect import iscoroutinefunction
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
@@ -13,6 +13,12 @@ from redis.asyncio.connection import parse_url
 
 from rooms.conf import conf
 from rooms.store import Store
+
+OURS = "yredis"
+"""A tag of all our checks: `with_rooms` and `manage.py check --tag yredis` run these only."""
+
+APPS = ("authbridge", "persistence")
+"""Those of ours that a site may leave out, if it has a store or an authorizer of its own."""
 
 SETTINGS_PAGE = "See docs/settings.md."
 AUTHORIZE_NOBODY = "rooms.grants.nobody"
@@ -23,13 +29,14 @@ NO_REDIS_URL = (
 """Nothing of the url itself: what the parser takes for a port or a host may be half a password."""
 
 
-@register(Tags.security)
+@register(Tags.security, OURS)
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Report what is wrong in settings.YREDIS.
 
     yredis.E001: unknown keys, or a value of the wrong type or out of range.
     yredis.E002: REDIS_URL is no url of a Redis.
     yredis.E003: STORE or AUTHORIZE can't be imported, or is not what it has to be.
+    yredis.E004: STORE or AUTHORIZE belongs to an app that is not in INSTALLED_APPS.
     yredis.W001: AUTHORIZE is not set: every connection is refused.
     """
     try:
@@ -48,6 +55,11 @@ def _redis_url() -> Iterator[CheckMessage]:
 
 def _paths() -> Iterator[CheckMessage]:
     for key, path in (("STORE", conf().store), ("AUTHORIZE", conf().authorize)):
+        app = path.partition(".")[0]
+        if app in APPS and not apps.is_installed(app):
+            text = f"YREDIS: {key} is {path}, and {app} is not in INSTALLED_APPS"
+            yield Error(text, hint=SETTINGS_PAGE, id="yredis.E004")
+            continue
         try:
             found: Any = import_string(path)
         except Exception as error:  # whatever the site's module does when it is imported

@@ -1,5 +1,6 @@
 """The one dictionary, `settings.YREDIS`, and its one reader."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cache
 from math import isfinite
@@ -12,6 +13,15 @@ from django.dispatch import receiver
 
 KIB = 1024
 MIB = 1024 * KIB
+
+TYPES: dict[Any, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    tuple: "a list or tuple",
+}
+"""What there may be in a setting."""
 
 MAY_BE_ZERO = {
     "access_cache_seconds",
@@ -147,34 +157,47 @@ class Conf:
     """Updates up to this size are merged in the server process itself."""
 
     def __post_init__(self) -> None:
-        """Raise ImproperlyConfigured for a value of the wrong type or out of range."""
+        """Raise ImproperlyConfigured for all values of the wrong type or out of range."""
         for field in fields(self):
-            expected: Any = field.type
             value = getattr(self, field.name)
-            if expected is tuple and type(value) is list:
-                object.__setattr__(self, field.name, value := tuple(value))
-            if expected is float and type(value) is int:
-                object.__setattr__(self, field.name, value := float(value))
+            if field.type is tuple and type(value) is list:
+                object.__setattr__(self, field.name, tuple(value))
+            if field.type is float and type(value) is int:
+                object.__setattr__(self, field.name, float(value))
+        if wrong := list(self._wrong()):
+            raise ImproperlyConfigured("; ".join(wrong))
+
+    def _wrong(self) -> Iterator[str]:
+        """Yield what is wrong with each value."""
+        for field in fields(self):
+            name, value, expected = field.name.upper(), getattr(self, field.name), field.type
             if type(value) is not expected:
-                raise ImproperlyConfigured(f"YREDIS: {field.name.upper()} must be {expected.__name__}, not {value!r}")
-            if expected is float and not isfinite(value):
-                raise ImproperlyConfigured(f"YREDIS: {field.name.upper()} must be finite, not {value!r}")
-            if expected in (int, float) and (value < 0 or (value == 0 and field.name not in MAY_BE_ZERO)):
-                raise ImproperlyConfigured(f"YREDIS: {field.name.upper()} must be above 0, not {value!r}")
-        if not self.prefix or not self.prefix.isprintable() or set(self.prefix) & set("{}*?[]^\\ "):
-            raise ImproperlyConfigured(f"YREDIS: PREFIX has none of {{}}*?[]^\\ or spaces, unlike {self.prefix!r}")
+                yield f"YREDIS: {name} must be {TYPES[expected]}, not {value!r}"
+            elif expected is float and not isfinite(value):
+                yield f"YREDIS: {name} must be finite, not {value!r}"
+            elif expected in (int, float) and (value < 0 or (value == 0 and field.name not in MAY_BE_ZERO)):
+                yield f"YREDIS: {name} must be above 0, not {value!r}"
+        prefix = self.prefix
+        if isinstance(prefix, str) and (not prefix or not prefix.isprintable() or set(prefix) & set("{}*?[]^\\ ")):
+            yield f"YREDIS: PREFIX has none of {{}}*?[]^\\ or spaces, unlike {prefix!r}"
 
 
 @cache
 def conf() -> Conf:
-    """Return settings.YREDIS over the defaults; raise ImproperlyConfigured on unknown keys or bad values."""
+    """Return settings.YREDIS over the defaults; raise ImproperlyConfigured that tells all that is wrong."""
     given = getattr(settings, "YREDIS", {})
     if not isinstance(given, dict):
         raise ImproperlyConfigured(f"YREDIS must be a dictionary, not {type(given).__name__}")
     known = {field.name.upper(): field.name for field in fields(Conf)}
-    if unknown := sorted(map(str, given.keys() - known.keys())):
-        raise ImproperlyConfigured(f"YREDIS: unknown keys {unknown}")
-    return Conf(**{known[key]: value for key, value in given.items()})
+    unknown = sorted(map(str, given.keys() - known.keys()))
+    wrong = [f"YREDIS: unknown keys {unknown}"] if unknown else []
+    try:
+        made = Conf(**{known[key]: value for key, value in given.items() if key in known})
+    except ImproperlyConfigured as error:
+        wrong.append(str(error))
+    if wrong:
+        raise ImproperlyConfigured("; ".join(wrong))
+    return made
 
 
 @receiver(setting_changed)

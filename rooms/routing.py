@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from channels.routing import URLRouter
-from django.core.checks import ERROR
+from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import re_path
 
 from rooms import credentials
-from rooms.checks import check_settings
+from rooms.checks import OURS
 from rooms.conf import conf
 from rooms.consumers import RoomConsumer
 from rooms.errors import RedisUnavailable
@@ -39,7 +39,7 @@ def with_rooms(http: Any, websocket: Any = None) -> Any:
             `websocket_urlpatterns`.
 
     Raises:
-        ImproperlyConfigured: settings.YREDIS has an error.
+        ImproperlyConfigured: the system checks find errors in settings.YREDIS.
         LayoutMismatch: Redis holds rooms of another layout. (A Redis that is away now is no reason not to start.)
     """
     _refuse_wrong_settings()
@@ -67,9 +67,10 @@ async def _turn_away(receive: Any, send: Any) -> None:
 
 def _refuse_wrong_settings() -> None:
     """Let the system checks speak here too: a server is often started without them."""
-    for message in check_settings():
-        if message.level >= ERROR:
-            raise ImproperlyConfigured(f"{message.id}: {message.msg}")
+    found = [message for message in run_checks(tags=[OURS]) if not message.is_silenced()]
+    if errors := [f"{message.id}: {message.msg}" for message in found if message.is_serious()]:
+        raise ImproperlyConfigured("; ".join(errors))
+    for message in found:
         logger.warning("%s: %s", message.id, message.msg, extra={"action": "settings_checked"})
 
 

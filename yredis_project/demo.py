@@ -69,7 +69,7 @@ class Demo:
             worker = self.start_worker(running, url)
             web = self.start_web(running, url)
             if not self.stopping:
-                self.announce()
+                self.announce(url)
             while not self.stopping:
                 self.watch(redis, [*web, worker])
                 time.sleep(0.2)
@@ -141,13 +141,15 @@ class Demo:
                 raise DemoError(f"{child.name} did not answer within {START_SECONDS:.0f} s: {hint}")
             time.sleep(0.05)
 
-    def announce(self) -> None:
+    def announce(self, redis_url: str) -> None:
         """Print the urls: they answer."""
         for index, port in enumerate(self.ports):
             self.say(f"{'Open' if index == 0 else '  or'} http://{HOST}:{port}/")
         for account in accounts(Path(settings.DATA_DIR) / "passwords.json"):
             known = f"password {account.password}" if account.password else "with the password that you gave it"
             self.say(f"Sign in as {account.name}, {known}")
+        if not self.redis:
+            self.say(f"Other commands find its Redis by YREDIS_REDIS_URL={redis_url}")
         self.say("Ctrl-C stops everything.")
 
     def watch(self, redis: Child | None, others: list[Child]) -> None:

@@ -34,8 +34,10 @@ export function showConnection (provider, state, notice, { whenClosed, whenRight
   }
   provider.on('sync', (synced) => { if (synced) show('live') })
   provider.on('connection-close', (event) => {
-    if (event?.code === 4503) whenRightsChange(event.reason.split(' ').at(-1)) // "rights changed: read"
-    show('away', PASSING[event?.code] ?? 'The connection is lost.', 'You can go on typing; it is sent as soon as the server is back.')
+    const rights = event?.code === 4503 ? event.reason.split(' ').at(-1) : '' // "rights changed: read"
+    if (rights) whenRightsChange(rights)
+    const rest = rights === 'read' ? 'You can read on.' : 'You can go on typing; it is sent as soon as the server is back.'
+    show('away', PASSING[event?.code] ?? 'The connection is lost.', rest)
   })
   provider.on('closed', ({ code }) => {
     const [head, rest] = FINAL[code] ?? ['The server has closed this room.', 'Reload the page to try again.']

@@ -14,6 +14,7 @@ from urllib.request import urlopen
 
 import httpx
 import pytest
+import redis
 
 from tests.support.processes import Process, accepts, free_port
 from yredis_project.preflight import DemoError, lock_folder, require_package, require_redis
@@ -116,6 +117,7 @@ class TestRunning:
                 headers = {"X-CSRFToken": browser.cookies["csrftoken"]}
                 assert browser.post("/sign-in", data=form, headers=headers).status_code == 302
                 assert "yredis_rooms" in browser.get("/admin/").text
+            assert not demo.says("WARNING"), demo.log_tail()
         with running(tmp_path, port=port) as demo:
             again = re.findall(r"^Sign in as (\w+), password (\S+)$", demo.log.read_text(), re.MULTILINE)
         assert again == printed
@@ -123,8 +125,11 @@ class TestRunning:
         assert (tmp_path / "token_key.pem").stat().st_mode & 0o077 == 0
 
     def test_redis_keeps_its_data_in_the_folder(self, tmp_path):
-        with running(tmp_path, port=free_port()):
+        with running(tmp_path, port=free_port()) as demo:
             assert list((tmp_path / "valkey" / "appendonlydir").glob("*.incr.aof"))
+            [url] = re.findall(r"YREDIS_REDIS_URL=(\S+)", demo.log.read_text())
+            with redis.Redis.from_url(url) as client:
+                assert client.hgetall("yredis:layout")
 
     def test_uvicorn_serves_it_too(self, tmp_path):
         port = free_port()

@@ -172,6 +172,13 @@ class TestRefusing:
     def test_a_storage_that_there_is_not(self, site: Site) -> None:
         assert "nowhere" in self.refused(site, "files", YREDIS_STORAGE="nowhere", YREDIS_STORE=DATABASE)
 
+    def test_a_storage_that_most_sites_serve_to_everybody(self, site: Site) -> None:
+        refused = self.refused(site, "files", YREDIS_STORAGE="default", YREDIS_STORE=DATABASE)
+        assert "documents would be public" in refused
+
+    def test_a_database_without_tables(self, tmp_path: Path, valkey: Valkey) -> None:
+        assert "run manage.py migrate" in self.refused(Site(tmp_path / "new", valkey, None), "files")
+
     async def test_a_store_that_does_not_answer(self, site: Site, s3: S3) -> None:
         await filled(site, 2)
         done = site.manage("movestore", "--to", "files", env={"YREDIS_S3_ENDPOINT_URL": "http://127.0.0.1:1"})

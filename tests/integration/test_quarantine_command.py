@@ -94,8 +94,14 @@ def test_a_database_that_does_not_answer_is_said_in_one_line(
     url = f"postgres://u:s3cr3t@127.0.0.1:{free_port()}/db"
     done = Site(tmp_path / "site", valkey, None).manage("quarantine", *arguments, env={"DATABASE_URL": url})
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
-    assert "The database does not answer" in done.stderr
+    assert "database does not answer" in done.stderr
     assert "s3cr3t" not in done.stderr
+
+
+def test_a_database_without_tables_is_said_in_one_line(tmp_path: Path, valkey: Valkey) -> None:
+    done = Site(tmp_path / "site", valkey, None).manage("quarantine", "list")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert "run manage.py migrate" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,11 @@ class TestWell:
         await filled(site, "essay", "other")
         assert "other" not in clean(site, "essay")
 
+    async def test_a_room_that_waits_to_be_persisted_is_no_finding_but_told(self, site: Site) -> None:
+        await filled(site, "essay")
+        execute(site, "UPDATE yredis_rooms_room SET failures = 1")
+        assert "can't be persisted now, see their last error: essay" in clean(site)
+
     async def test_a_worker_that_persists_meanwhile_is_no_finding(self, site: Site) -> None:
         rooms = [f"room-{number}" for number in range(4)]
         worker = site.worker(env={"YREDIS_COMPACT_DELTAS": "3"})

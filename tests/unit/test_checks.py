@@ -2,10 +2,12 @@
 
 import pytest
 from django.core.checks import Tags, run_checks
-from django.test import override_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.test import modify_settings, override_settings
 
 from rooms.checks import check_settings
 from rooms.conf import conf
+from rooms.routing import with_rooms
 from rooms.store import Store
 
 GOOD = {"REDIS_URL": "redis://localhost:6379/0", "AUTHORIZE": "authbridge.authorizer.authorize"}
@@ -98,6 +100,40 @@ def test_e003_what_cannot_be_imported_or_called(key, path):
 @pytest.mark.parametrize("path", ["rooms.store.Store", f"{__name__}.Heir", f"{__name__}.loader"])
 def test_e003_a_store_that_loads_nothing(path):
     assert found(STORE=path) == ["yredis.E003"]
+
+
+@pytest.mark.parametrize(
+    ("app", "settings"),
+    [
+        ("authbridge", {"AUTHORIZE": "authbridge.authorizer.authorize"}),
+        ("persistence", {"STORE": "persistence.stores.database.DatabaseStore"}),
+    ],
+)
+def test_e004_an_app_that_is_not_installed(app, settings):
+    assert found(**settings) == []
+    with modify_settings(INSTALLED_APPS={"remove": app}):
+        assert found(**settings) == ["yredis.E004"]
+
+
+def test_e001_tells_all_that_is_wrong():
+    with override_settings(YREDIS={"REDDIS_URL": "", "SHARDS": "16", "PREFIX": "", "JWT_KEYS": "key"}):
+        (message,) = check_settings()
+    assert [part.split()[1] for part in message.msg.split("; ")] == ["unknown", "SHARDS", "JWT_KEYS", "PREFIX"]
+
+
+@pytest.mark.parametrize(
+    ("number", "settings"),
+    [
+        ("E001", {"SHARDS": 0}),
+        ("E003", {"STORE": "no.store"}),
+        ("E204", {"PERMISSION": "no.policy", "AUTHORIZE": "authbridge.authorizer.authorize"}),
+        ("E101", {"STORAGE": "nowhere", "STORE": "persistence.stores.files.FileStore"}),
+        ("E104", {"WEBHOOK_URL": "nowhere", "STORE": "persistence.stores.database.DatabaseStore"}),
+    ],
+)
+def test_a_server_does_not_start_with_what_a_check_of_any_app_finds(number, settings):
+    with override_settings(YREDIS=GOOD | settings), pytest.raises(ImproperlyConfigured, match=f"yredis.{number}"):
+        with_rooms(None)
 
 
 def test_a_store_of_ours_is_taken():

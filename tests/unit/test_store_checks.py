@@ -16,6 +16,7 @@ MEMORY = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
 def database(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The settings of a database that other processes can read."""
     monkeypatch.setitem(connections["default"].settings_dict, "NAME", "/srv/mysite/db.sqlite3")
+    monkeypatch.setitem(connections["default"].settings_dict, "OPTIONS", {"transaction_mode": "IMMEDIATE"})
     return connections["default"].settings_dict
 
 
@@ -71,6 +72,12 @@ def test_w101_the_storage_of_uploads(found):
 def test_w101_another_name_for_the_folder_of_uploads(found, settings):
     settings.MEDIA_ROOT = "/srv/mysite/media"
     assert found({"rooms": {"BACKEND": FOLDER}}) == ["yredis.W101"]
+
+
+@pytest.mark.parametrize("options", [{}, {"timeout": 20}, {"transaction_mode": "DEFERRED"}], ids=str)
+def test_w103_sqlite_that_does_not_wait_for_its_lock(found, database, monkeypatch, options):
+    monkeypatch.setitem(database, "OPTIONS", options)
+    assert found(STORE=DATABASE) == found() == ["yredis.W103"]
 
 
 def test_one_mistake_hides_no_other(found):

@@ -9,6 +9,7 @@ from django.template.defaultfilters import filesizeformat
 
 from persistence import moving, orphans
 from persistence.moving import Moved, NoSuchStore
+from persistence.readiness import NotReady, require_tables
 from persistence.stores.port import SegmentStore
 from rooms import pool
 from rooms.conf import conf
@@ -29,10 +30,13 @@ class Command(BaseCommand):
     def handle(self, *, to: str, dry_run: bool, **options: Any) -> None:
         self._told_at = 0.0
         try:
+            require_tables()
             store = moving.store_named(to)
             asyncio.run(self.tell(store) if dry_run else self.move(store))
         except NoSuchStore as error:
             raise CommandError(f"--to {to}: {error}") from error
+        except NotReady as error:
+            raise CommandError(str(error)) from error
         except YRedisError as error:
             raise CommandError(f"Stopped, and can be run again: {error}") from error
         if not dry_run and conf().store != moving.path_of(to):

@@ -10,6 +10,7 @@ from django.utils.timezone import localtime
 
 from persistence.models import Quarantined
 from persistence.quarantine import discard, quarantined, replay
+from persistence.readiness import NotReady, require_tables
 from rooms.errors import NoSuchRoom, YRedisError
 from rooms.models import Room
 
@@ -30,7 +31,10 @@ class Command(BaseCommand):
     def handle(self, *, action: str, room: str, number: int | None, **options: Any) -> None:
         """Do it, and tell each entry on a line of its own."""
         try:
+            require_tables()
             self.act(action, room, number)
+        except NotReady as error:
+            raise CommandError(str(error)) from error
         except DatabaseError as error:
             reason = next(iter(str(error).splitlines()), "")
             raise CommandError(f"The database does not answer: {type(error).__name__}: {reason}") from error

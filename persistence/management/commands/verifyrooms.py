@@ -7,11 +7,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from persistence import holes, orphans, verifying
+from persistence.readiness import NotReady, require_tables
 from persistence.verifying import UnknownRoom, Verified
 from rooms import names
 from rooms.backend import Backend
 from rooms.conf import conf
 from rooms.errors import NoSuchRoom, YRedisError
+from rooms.models import Room
 
 LINE = "{:<32} {:>8} {:>12} {:>8}  {}"
 
@@ -28,15 +30,20 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, room: list[str], accept_holes: bool, **options: Any) -> None:
+        self.failing = list[str]()
         try:
+            require_tables()
             findings = asyncio.run(self.verify(list(map(canonical, room)), accept_holes=accept_holes))
         except UnknownRoom as error:
             raise CommandError(f"There is no room {str(error)!r}.") from error
+        except NotReady as error:
+            raise CommandError(str(error)) from error
         except YRedisError as error:
             raise CommandError(f"Could not verify: {error}") from error
         if findings:
-            raise CommandError(f"{findings} findings")
-        self.stdout.write("All is well.")
+            raise CommandError(f"{findings} {'finding' if findings == 1 else 'findings'}")
+        waiting = f"Nothing is lost. These can't be persisted now, see their last error: {', '.join(self.failing)}"
+        self.stdout.write(waiting if self.failing else "All is well.")
 
     async def verify(self, rooms: list[str], *, accept_holes: bool) -> int:
         """Print a line for each room, and under it what is wrong; return how many findings there are."""
@@ -59,6 +66,7 @@ class Command(BaseCommand):
         """Print a room's lines."""
         numbers = (result.segments, result.size_bytes, result.stream_entries)
         self.stdout.write(LINE.format(result.room, *numbers, result.state or "not persisted"))
+        self.failing += [result.room] if result.state == Room.State.FAILING else []
         for finding in result.findings:
             self.stdout.write(self.style.ERROR(f"  {finding}"))
 
