@@ -36,7 +36,7 @@ async def granted(identity: Identity, room: str, *, since: float, known_at: floa
 
     if identity.rooms is not None and room not in identity.rooms:
         raise AccessDenied("the token is for other rooms")
-    decision, decided_at = await (await decisions.get()).decide(identity, room, since=since)
+    decision, decided_at = await (await decisions.get()).decide(identity, room, since=since, known_at=known_at)
     access, shares = decision.access, decision.may_share_awareness
     if access is Access.NONE:
         raise AccessDenied("no access")

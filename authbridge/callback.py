@@ -33,7 +33,7 @@ async def by_callback(user: Any, room: str) -> Access:
         return Access.NONE
     base = conf().permission_callback.rstrip("/")
     fetcher = await _fetchers.get()
-    answer = await fetcher.json(f"{base}/{quote(room, safe='')}/{quote(str(user.pk), safe='')}")
+    answer = await fetcher.json(f"{base}/{quote(room, safe='')}/{quote(str(user.pk), safe='')}", room)
     if (answer.get("yroom"), answer.get("yuserid")) != (room, str(user.pk)):
         raise DecisionUnavailable("the answer of PERMISSION_CALLBACK is about another room or user")
     access = answer.get("yaccess")

@@ -1,5 +1,6 @@
 """What a page needs to connect to a room: for the template tag, or a view of the site's own that answers with JSON."""
 
+import time
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
@@ -25,12 +26,12 @@ def connection(request: HttpRequest, room: str) -> dict[str, Any]:
         NoSuchRoom: the name can't name a room.
         YRedisError: it can't be told now what the user may do.
     """
-    name = names.canonical(room)
+    name, known_at = names.canonical(room), time.monotonic()
     user: Any = getattr(request, "user", AnonymousUser())
     signs = "jwt" in conf().identity and signing_source() is not None
     known = user if user.is_authenticated and (signs or "session" in conf().identity) else AnonymousUser()
     may_enter = known.is_authenticated or "anonymous" in conf().identity
-    access = background.run(decided(unchanging(known), name)) if may_enter else Access.NONE
+    access = background.run(decided(unchanging(known), name, known_at=known_at)) if may_enter else Access.NONE
     told = {"url": _url(request), "room": names.url_path(name), "name": name, "access": access.value, "token": None}
     if access is Access.NONE or not known.is_authenticated or not signs:
         return told

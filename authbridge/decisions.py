@@ -59,10 +59,14 @@ class Decisions:
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[object, str], Decision] = OrderedDict()
 
-    async def decide(self, identity: Identity, room: str, *, since: float) -> tuple[Permission, float]:
+    async def decide(self, identity: Identity, room: str, *, since: float, known_at: float) -> tuple[Permission, float]:
         """Return what somebody may do in a room, decided at `since` (time.monotonic) or later, and when.
 
+        Args:
+            known_at: when it began to be looked who that is: the answer goes by that, and is no newer.
+
         Raises:
+            DecisionUnavailable: no answer within HANDSHAKE_SECONDS.
             YRedisError: as the policy.
         """
         key, since = (identity.key, room), max(since, orders.latest(room, identity.user_id))
@@ -70,7 +74,7 @@ class Decisions:
         if decision is None or not decision.is_fresh(since):
             asked = asyncio.get_running_loop().create_task(_decide(identity.user, room))
             asked.add_done_callback(_look_at)  # whoever asked may be gone
-            decision = self._known[key] = Decision(time.monotonic(), asked)
+            decision = self._known[key] = Decision(known_at, asked)
             self._known.move_to_end(key)
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
@@ -96,7 +100,11 @@ def policy_path() -> str:
 async def _decide(user: Any, room: str) -> Permission:
     path = policy_path()
     policy: Policy = import_string(path)
-    said = await policy(user, room)
+    try:
+        async with asyncio.timeout(conf().handshake_seconds):
+            said = await policy(user, room)
+    except TimeoutError as error:
+        raise DecisionUnavailable("who may enter was not told in time") from error
     if isinstance(said, Permission):
         return said
     if not isinstance(said, Access):
@@ -111,18 +119,8 @@ async def _make() -> Decisions:
 decisions = PerLoop(_make)
 
 
-async def decided(identity: Identity, room: str) -> Access:
-    """Return what somebody may do in a room, as it was decided within ACCESS_CACHE_SECONDS.
-
-    Raises:
-        DecisionUnavailable: no answer within HANDSHAKE_SECONDS.
-        YRedisError: as the policy.
-    """
-    settings = conf()
-    since = time.monotonic() - settings.access_cache_seconds
-    try:
-        async with asyncio.timeout(settings.handshake_seconds):
-            decision, _ = await (await decisions.get()).decide(identity, room, since=since)
-    except TimeoutError as error:
-        raise DecisionUnavailable("who may enter was not told in time") from error
+async def decided(identity: Identity, room: str, *, known_at: float) -> Access:
+    """Return what somebody known at `known_at` may do in a room, within ACCESS_CACHE_SECONDS; raise as `decide`."""
+    since = known_at - conf().access_cache_seconds
+    decision, _ = await (await decisions.get()).decide(identity, room, since=since, known_at=known_at)
     return decision.access

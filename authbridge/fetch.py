@@ -10,6 +10,7 @@ import httpx
 
 from rooms.conf import conf
 from rooms.errors import DecisionUnavailable
+from rooms.turns import Turns
 
 MOST_BYTES = 16 * 1024
 OK = 200
@@ -20,9 +21,9 @@ class BadAnswer(Exception):
 
 
 class Fetcher:
-    """The connections that one event loop has to the servers it asks; `turns` of them at most are in use at once."""
+    """The connections that one event loop has to the servers it asks; `most` of them at most are in use at once."""
 
-    def __init__(self, turns: int) -> None:
+    def __init__(self, most: int) -> None:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))  # one user's answer says nothing of the next
         # No redirects, no proxy out of the environment: the answer comes from the url of the settings or not at all.
@@ -33,21 +34,24 @@ class Fetcher:
             limits=limits,
             cookies=no_cookies,
         )
-        self._turns = asyncio.Semaphore(turns)
+        self._turns = Turns(most)
 
     async def aclose(self) -> None:
         """Close them."""
         await self._client.aclose()
 
-    async def json(self, url: str) -> dict[str, Any]:
+    async def json(self, url: str, about: str) -> dict[str, Any]:
         """Return the JSON object at an url.
+
+        Args:
+            about: what is asked about: questions about one room that hang hold up none about others.
 
         Raises:
             DecisionUnavailable: no answer within conf.callback_timeout_seconds, waiting for one's turn included; or any
                 other than a 200 with a JSON object of at most 16 KiB.
         """
         try:
-            async with asyncio.timeout(conf().callback_timeout_seconds), self._turns:
+            async with asyncio.timeout(conf().callback_timeout_seconds), self._turns.turn(about):
                 return _object(await _body(self._client, url))
         except TimeoutError as error:
             raise _no_answer(url, "in time") from error
@@ -64,7 +68,10 @@ def _no_answer(url: str, why: str) -> DecisionUnavailable:
 
 async def _body(client: httpx.AsyncClient, url: str) -> bytes:
     plain = {"Accept": "application/json", "Accept-Encoding": "identity"}
-    async with client.stream("GET", url, headers=plain) as answer:
+    asked = httpx.URL(url)
+    known = httpx.BasicAuth(asked.username, asked.password) if asked.userinfo else None
+    # Without name and password, as httpx logs where it asks.
+    async with client.stream("GET", asked.copy_with(userinfo=b""), headers=plain, auth=known) as answer:
         if answer.status_code != OK:
             raise BadAnswer(f"it was {answer.status_code}")
         body = b""

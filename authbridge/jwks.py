@@ -26,7 +26,7 @@ AGAIN_SECONDS = 30.0
 RETRY_SECONDS = 1.0
 """Keys that are not there at all are asked for again so soon."""
 
-AT_ONCE = 100
+AT_ONCE = 200
 """More than any site has key sets: each is asked for by one at a time."""
 
 NEVER = float("-inf")
@@ -67,6 +67,7 @@ class KeySet:
 
     def _ask(self, now: float) -> None:
         """Begin to fetch them, unless that is under way or was done just now."""
+        self._failed = self._failed and now - self._tried_at < 2 * AGAIN_SECONDS  # its server may be well again
         pause = RETRY_SECONDS if self._is_older(LOSE_SECONDS, now) else AGAIN_SECONDS
         if self._fetching is None and now - self._tried_at >= pause:
             self._tried_at = now
@@ -74,7 +75,7 @@ class KeySet:
 
     async def _fetch(self) -> None:
         try:
-            answer = await self._fetcher.json(self._source.url)
+            answer = await self._fetcher.json(self._source.url, self._source.url)
             entries: Any = answer["keys"]
             keys = [key for entry in entries if (key := _key_or_none(entry, self._source.alg))]
         except (DecisionUnavailable, KeyError, TypeError) as error:

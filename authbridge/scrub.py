@@ -38,10 +38,21 @@ class Scrubbing(logging.LogRecord):
     def exc_text(self, text: Any) -> None:
         self.__dict__["exc_text"] = text
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it be copied, and sent to another process."""
+        return _remade, (type(self).__mro__[2], self.__dict__)
+
 
 @cache
 def _scrubbing(made: type[logging.LogRecord]) -> type[logging.LogRecord]:
     return type(made.__name__, (Scrubbing, made), {})
+
+
+def _remade(made: type[logging.LogRecord], state: dict[str, Any]) -> logging.LogRecord:
+    record = made.__new__(made)
+    record.__class__ = _scrubbing(made)  # type: ignore[arg-type]  # as below
+    record.__dict__.update(state)
+    return record
 
 
 def _scrub(record: logging.LogRecord) -> None:

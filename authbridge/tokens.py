@@ -81,29 +81,36 @@ async def verified(token: str) -> dict[str, Any]:
     settings = conf()
     if not settings.jwt_issuer or not settings.jwt_audience:
         raise IdentityRefused("tokens need JWT_ISSUER and JWT_AUDIENCE in the settings")
-    claims = _first_that_verifies(token, await _candidates(header))
+    claims = await _verified_by_a_key(token, header)
     expiry = claims["exp"]
     if type(expiry) not in (int, float) or expiry > time.time() + settings.jwt_max_lifetime_seconds + LEEWAY_SECONDS:
         raise IdentityRefused("a token lasts longer than JWT_MAX_LIFETIME_SECONDS; exp is in seconds")
     return claims
 
 
-async def _candidates(header: Mapping[str, Any]) -> list[Key]:
-    """Return the keys that a token may be signed with: of its algorithm, and of its key id if both have one.
+async def _verified_by_a_key(token: str, header: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the claims of a token that one of the site's keys has signed; keys that are here are tried first.
 
     Raises:
-        DecisionUnavailable: there is none, but there may be one elsewhere that could not be asked for yet.
+        IdentityRefused: no key has.
+        DecisionUnavailable: none of those that are here; but there may be one elsewhere that can't be asked for now.
     """
-    kid = header.get("kid")
-    found, may_have_changed = list[Key](), False
-    for source in sources():
-        if source.alg == header.get("alg"):
-            keys, changed = await _keys_of(source, kid)
-            found += [key for key in keys if kid is None or key.kid in (None, kid)]
-            may_have_changed |= changed
-    if may_have_changed and not found:
-        raise DecisionUnavailable("a token names a key that is not known yet")
-    return found
+    kid, is_elsewhere = header.get("kid"), False
+    for source in sorted(sources(), key=lambda source: bool(source.url)):
+        if source.alg != header.get("alg"):
+            continue
+        try:
+            keys, may_have_others = await _keys_of(source, kid)
+        except DecisionUnavailable:
+            is_elsewhere = True
+            continue
+        for key in keys:
+            if (kid is None or key.kid in (None, kid)) and (claims := _verified(token, key)):
+                return claims
+        is_elsewhere |= may_have_others
+    if is_elsewhere:
+        raise DecisionUnavailable("a token may be signed by a key that can't be had now")
+    raise IdentityRefused("a token is refused: no key of the site signed it")
 
 
 async def _keys_of(source: Source, kid: str | None) -> tuple[list[Key], bool]:
@@ -112,27 +119,25 @@ async def _keys_of(source: Source, kid: str | None) -> tuple[list[Key], bool]:
     return await (await _key_sets.get()).keys(source, kid)
 
 
-def _first_that_verifies(token: str, keys: list[Key]) -> dict[str, Any]:
-    settings, reason = conf(), "no key for it"
-    for key in keys:
-        try:
-            claims: dict[str, Any] = jwt.decode(
-                token,
-                key.verifier,
-                algorithms=[key.alg],
-                audience=settings.jwt_audience,
-                issuer=settings.jwt_issuer,
-                leeway=LEEWAY_SECONDS,
-                options={"require": REQUIRED},
-            )
-            json.dumps(claims, ensure_ascii=False).encode()
-        except jwt.InvalidSignatureError:
-            reason = "another key signed it"
-        except NO_TOKEN as error:
-            raise IdentityRefused(f"a token is refused: {type(error).__name__}") from None
-        else:
-            return claims
-    raise IdentityRefused(f"a token is refused: {reason}")
+def _verified(token: str, key: Key) -> dict[str, Any] | None:
+    """Return a token's claims, or None if another key signed it; raise IdentityRefused for wrong ones."""
+    settings = conf()
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key.verifier,
+            algorithms=[key.alg],
+            audience=settings.jwt_audience,
+            issuer=settings.jwt_issuer,
+            leeway=LEEWAY_SECONDS,
+            options={"require": REQUIRED},
+        )
+        json.dumps(claims, ensure_ascii=False).encode()
+    except jwt.InvalidSignatureError:
+        return None
+    except NO_TOKEN as error:
+        raise IdentityRefused(f"a token is refused: {type(error).__name__}") from None
+    return claims
 
 
 def user_of(claims: Mapping[str, Any]) -> str:

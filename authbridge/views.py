@@ -1,5 +1,6 @@
 """What others ask this site: a token for whoever is logged in, and what a user may do, as a y-redis server asks."""
 
+import time
 from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import unquote
@@ -108,9 +109,10 @@ def asked_about(request: HttpRequest, tail: str) -> tuple[str, str] | None:
 
 
 def _access(room: str, user_id: str) -> Access:
+    known_at = time.monotonic()
     user: Any = user_by(conf().jwt_user_field or "pk", user_id)
     try:
         name = names.canonical(room)
     except NoSuchRoom:
         return Access.NONE
-    return Access.NONE if user is None else background.run(decided(unchanging(user), name))
+    return Access.NONE if user is None else background.run(decided(unchanging(user), name, known_at=known_at))

@@ -77,7 +77,7 @@ class Supervisor:
             logger.info("The worker ends", extra={"action": "worker_stopped"})
 
     async def run_once(self) -> int:
-        """Persist what is due by now, debounce and back-off as ever; return how many rooms could not be.
+        """Persist what is due by now, debounce and back-off as ever; return how many rooms and shards could not be.
 
         Then the webhook is told of what is due: of what was persisted just now mostly the next time.
 
@@ -101,7 +101,7 @@ class Supervisor:
             if self.services.conf.webhook_url and not self.stopped.is_set():
                 await self.pause(None, [self.worker.start(Deliverer(self.services.conf).run_once())])
             await self.worker.drain(within_seconds=DRAIN_SECONDS)
-        return self.worker.failures
+        return self.worker.failures + self.services.queue.silent
 
     async def claim(self) -> list[Claim]:
         """Return what is due, or nothing after a pause."""

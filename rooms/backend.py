@@ -14,6 +14,7 @@ from rooms.perloop import PerLoop
 from rooms.redis_client import RedisClient
 from rooms.store import store
 from rooms.streams import Streams
+from rooms.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Backend:
     lane: Lane
     compute: Compute
     documents: Documents
-    deciding: asyncio.Semaphore
+    deciding: Turns
     """Held by who decides in turn: half of what a callback may be asked at a time is left for who is in a hurry."""
 
     @classmethod
@@ -51,7 +52,7 @@ class Backend:
             Lane(client, keys, settings),
             compute,
             Documents(streams, store(), compute, settings),
-            asyncio.Semaphore(max(1, settings.callback_connections // 2)),
+            Turns(max(1, settings.callback_connections // 2)),
         )
 
     async def aclose(self) -> None:

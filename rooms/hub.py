@@ -51,13 +51,15 @@ class Hub:
     async def start(self) -> None:
         """Begin to beat, and return when orders to every server are heard; raise RedisUnavailable if Redis is away."""
         await self.upkeep.start()
-        self.listener.subscribe(EVERYWHERE)
         try:
+            self.listener.subscribe(EVERYWHERE)
             async with asyncio.timeout(self.backend.conf.redis_timeout_seconds):
                 await self._hears_orders.wait()
-        except TimeoutError as error:
+        except BaseException as error:
             await self.aclose()
-            raise RedisUnavailable("no subscription in time") from error
+            if isinstance(error, TimeoutError):
+                raise RedisUnavailable("no subscription in time") from error
+            raise
 
     async def join(self, grant: Grant, writer: Writer, address: str) -> Seat:
         """Give a connection its place: from when this returns it gets everything that happens in the room.

@@ -88,6 +88,11 @@ class Queue:
         """Whether the last claims have passed over rooms without a look, behind many that are not due after all."""
         return bool(self._skimmed)
 
+    @property
+    def silent(self) -> int:
+        """How many shards gave no answer to the last claim."""
+        return len(self._silent)
+
     def _claim(self, shard: int, limit: int) -> Call:
         keys = (self._keys.due(shard), self._keys.leases(shard), self._keys.fence(shard))
         return Call(script("claim"), keys, (limit, self._lease, *self._waits, self._keys.room_prefix(shard)))
@@ -98,6 +103,7 @@ class Queue:
                 extra = {"action": "shard_not_claimed", "shard": shard, "reason": str(answer)}
                 logger.warning("No room of shard %d can be persisted: %s", shard, answer, extra=extra)
             self._silent.add(shard)
+            self._skimmed.discard(shard)
             return []
         self._silent.discard(shard)
         claimed, has_more = answer

@@ -90,7 +90,7 @@ class Rights:
             self._task = asyncio.create_task(self._decide_now() if urgent else self._decide_in_turn())
 
     async def _decide_in_turn(self) -> None:
-        async with self._seat.room.backend.deciding:
+        async with self._seat.room.backend.deciding.turn(self.grant.room):
             self._waits = False
             await self._decide_now()
 

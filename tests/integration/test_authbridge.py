@@ -1,6 +1,8 @@
 """authbridge on a real database: who somebody is, what they may do, and how changes of both act on open sockets."""
 
 import asyncio
+import base64
+import re
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -312,12 +314,36 @@ class TestCallback:
             return b""
 
         authority.answer = hang
-        asked = [asyncio.create_task(authorize(scope(yauth=token(sub=f"u{n}")), ROOM)) for n in range(40)]
+        asked = [asyncio.create_task(authorize(scope(yauth=token()), f"room-{n}")) for n in range(40)]
         await eventually(lambda: authority.busy == 4)
         await asyncio.sleep(0.1)
         assert authority.busy == 4
         answers = await asyncio.gather(*asked, return_exceptions=True)
         assert {type(answer) for answer in answers} == {DecisionUnavailable}
+
+    async def test_while_it_hangs_about_one_room_others_are_entered(self, authority: Authority) -> None:
+        async def hang(path: str) -> bytes:
+            await asyncio.sleep(30 if "stuck" in path else 0)
+            return await authority.permission(path)
+
+        authority.answer, authority.rights["ada"] = hang, "rw"
+        crowd = [asyncio.create_task(authorize(scope(yauth=token(sub=f"u{n}")), "stuck")) for n in range(40)]
+        await eventually(lambda: authority.busy == 2)
+        entered = [authorize(scope(yauth=token()), f"room-{number}") for number in range(20)]
+        assert all(grant.may_write for grant in await asyncio.gather(*entered))
+        assert not any(one.done() for one in crowd)
+        await asyncio.gather(*crowd, return_exceptions=True)
+
+    async def test_its_password_is_sent_and_not_logged(
+        self, site: Any, authority: Authority, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        authority.rights["ada"] = "rw"
+        site(PERMISSION_CALLBACK=authority.url.replace("://", "://yredis:s3cr3t%40@"))
+        with caplog.at_level("DEBUG"):
+            assert (await authorize(scope(yauth=token()), ROOM)).may_write
+        basic = base64.b64encode(b"yredis:s3cr3t@")
+        assert b"authorization: basic " + basic.lower() in authority.heads[0].lower()
+        assert not re.search("s3cr3t|eXJlZGlz", caplog.text)
 
     async def test_one_that_is_away_is_no_answer_and_is_asked_again_a_second_later(self, authority: Authority) -> None:
         authority.rights["ada"] = "rw"
@@ -363,6 +389,20 @@ class TestCallback:
 
 
 class TestKeySets:
+    async def test_one_that_is_away_refuses_no_token_of_a_key_that_is_here(self, site: Any) -> None:
+        own, everybody = ec.generate_private_key(ec.SECP256R1()), "tests.support.access.everybody_writes"
+        public = jwt.algorithms.ECAlgorithm.to_jwk(own.public_key(), as_dict=True)
+        away = {"alg": "ES256", "url": "http://127.0.0.1:1/"}
+        claims = {"sub": "ada", "iss": "i", "aud": "a", "exp": int(time.time()) + 60}
+        for key in ({"alg": "ES256", "key": public}, {"alg": "ES256", "key": public, "kid": "own"}):
+            site(JWT_KEYS=[away, key], PERMISSION=everybody)
+            for headers in ({"kid": "own"}, None):
+                signed = jwt.encode(claims, own, "ES256", headers=headers)
+                assert (await authorize(scope(yauth=signed), ROOM)).may_write
+        other = jwt.encode(claims, ec.generate_private_key(ec.SECP256R1()), "ES256")
+        with pytest.raises(DecisionUnavailable):  # perhaps it is signed by a key of the other server
+            await authorize(scope(yauth=other), ROOM)
+
     async def test_keys_are_fetched_kept_and_fetched_anew_when_they_rotate(
         self, site: Any, authority: Authority, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -430,6 +470,14 @@ class TestDecisions:
         with pytest.raises(AccessDenied):
             await authorize(scope(yauth=token()), ROOM)
 
+    async def test_policies_that_hang_are_given_up(self, site: Any) -> None:
+        site(PERMISSION="tests.support.access.hangs", HANDSHAKE_SECONDS=0.2)
+        before = len(asyncio.all_tasks())
+        asked = [authorize(scope(yauth=token(sub=f"u{number}")), ROOM) for number in range(30)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(answer) for answer in answers} == {DecisionUnavailable}
+        await eventually(lambda: len(asyncio.all_tasks()) <= before)
+
     async def test_a_policy_that_gives_no_answer_is_a_mistake_of_the_site(self, site: Any) -> None:
         site(PERMISSION="tests.support.access.no_answer")
         with pytest.raises(TypeError, match="must return an Access"):
@@ -474,6 +522,35 @@ class TestOvertaken:
         writer = MemoryWriter(lambda frame: None)
         await hub.join(await entering, writer, "127.0.0.1")
         await eventually(lambda: writer.code == 4401, 2)
+
+    async def test_an_order_while_the_user_is_on_the_way_to_the_policy_counts(
+        self, site: Any, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What the policy is given was read before, and says so."""
+        site(ACCESS_CACHE_SECONDS=60)
+        hub = await serve()
+        user = await pool.run(user_with, "view_room", is_superuser=True)
+        key = await pool.run(session_of, user)
+        look, looked, go_on = sessions.logged_in, threading.Event(), threading.Event()
+
+        def slow(session_key: str) -> Any:
+            found = look(session_key)
+            looked.set()
+            go_on.wait(5)
+            return found
+
+        monkeypatch.setattr(sessions, "logged_in", slow)
+        entering = asyncio.create_task(authorize(scope(session=key), ROOM))
+        await asyncio.to_thread(looked.wait)
+        monkeypatch.setattr(sessions, "logged_in", look)
+        user.is_superuser = False
+        await asyncio.to_thread(user.save)
+        await eventually(lambda: orders.latest(ROOM, str(user.pk)) > 0)
+        go_on.set()
+        writer = MemoryWriter(lambda frame: None)
+        await hub.join(await entering, writer, "127.0.0.1")
+        await eventually(lambda: writer.code == 4503, 2)
+        assert (await authorize(scope(session=key), ROOM)).access is Access.READ
 
 
 class TestLive:

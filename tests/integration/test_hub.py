@@ -253,6 +253,22 @@ class TestOpening:
         await hub.aclose()
         await backend.aclose()
 
+    async def test_one_that_can_not_start_leaves_nothing_running(
+        self, valkey: Valkey, configure: Configure, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        configure(valkey)
+        backend = await hubs.Backend.open()
+
+        def no_node(channel: str) -> None:
+            raise RedisUnavailable("a slot without a node")
+
+        monkeypatch.setattr(backend.client, "address_of", no_node)
+        before = asyncio.all_tasks()
+        with pytest.raises(RedisUnavailable, match="without a node"):
+            await Hub(backend).start()
+        assert asyncio.all_tasks() == before
+        await backend.aclose()
+
     async def test_many_who_join_a_room_at_once_open_it_once(self, hub: Hub, seat: Seated) -> None:
         before = counters[Count.STREAM_READS]
         peers = await asyncio.gather(*(seat(hub, ROOM) for _ in range(50)))

@@ -113,14 +113,31 @@ async def test_a_server_that_is_away_delays_nobody_whose_key_is_known(
     sets: KeySets, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await kids(sets, publisher)
-    for name in ("AGAIN_SECONDS", "FRESH_SECONDS", "KEEP_SECONDS"):
+    for name in ("FRESH_SECONDS", "KEEP_SECONDS"):
         monkeypatch.setattr(jwks, name, 0.0)
+    monkeypatch.setattr(jwks, "AGAIN_SECONDS", 0.2)
+    await asyncio.sleep(0.2)
     publisher.status = "503 Away"
     assert await kids(sets, publisher) == {"old"}
     publisher.hangs = True
+    await asyncio.sleep(0.2)
     started = time.monotonic()
     assert await kids(sets, publisher) == {"old"}
     assert time.monotonic() - started < AT_ONCE_SECONDS
+
+
+async def test_a_key_that_was_withdrawn_while_nobody_came_is_refused(
+    sets: KeySets, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last question failed, but that was long ago."""
+    await kids(sets, publisher)
+    publisher.status = "503 Away"
+    for name in ("AGAIN_SECONDS", "FRESH_SECONDS", "KEEP_SECONDS"):
+        monkeypatch.setattr(jwks, name, 0.0)
+    assert await kids(sets, publisher) == {"old"}
+    publisher.status, publisher.kids = "200 OK", ["new"]
+    await asyncio.sleep(0.01)
+    assert await kids(sets, publisher) == {"new"}
 
 
 async def test_keys_whose_server_is_away_for_too_long_let_nobody_in(

@@ -29,6 +29,15 @@ class TestSharing:
         for peer in (here, there, reader):
             await eventually(lambda peer=peer: peer.sees(7) == b'{"name": "Ada"}')
 
+    async def test_who_may_not_share_sees_the_others_unseen(self, hub: Hub, other_hub: Hub, seat: Seated) -> None:
+        here, unseen = await seat(hub, ROOM), await seat(hub, ROOM, READ, may_share_awareness=False)
+        there = await seat(other_hub, ROOM)
+        unseen.show(8, 1, "{}")
+        here.show(7, 1, "{}")
+        for peer in (here, there, unseen):
+            await eventually(lambda peer=peer: peer.sees(7))
+        assert not any(peer.sees(8) for peer in (here, there, unseen))
+
     async def test_it_leaves_no_trace_in_the_document(self, hub: Hub, seat: Seated, redis_of: "redis.Redis") -> None:
         peer = await seat(hub, ROOM)
         peer.show(7, 1, "{}")

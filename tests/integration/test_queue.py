@@ -135,6 +135,18 @@ class TestClaims:
                 claims += [claim.room for few in await site.queue.claim([0], 10) for claim in few]
             assert claims == ["ready"]
 
+    async def test_a_shard_that_answers_no_more_is_not_waited_for(
+        self, either_redis: Valkey, configure: Configure
+    ) -> None:
+        async with connected(configure(either_redis, SHARDS=2)) as found:
+            site, client = Site(found), found.client.redis
+            await client.zadd(site.keys.due(0), {f"empty-{number}": 1 for number in range(1200)})
+            await site.queue.claim([0, 1], 100)
+            assert (site.queue.has_more, site.queue.silent) == (True, 0)
+            await client.set(site.keys.leases(0), "no hash")
+            await site.queue.claim([0, 1], 100)
+            assert (site.queue.has_more, site.queue.silent) == (False, 1)
+
 
 class TestDelays:
     async def test_a_room_that_is_quiet_is_due_after_the_debounce(

@@ -189,6 +189,18 @@ class TestUnderLoad:
         await api.recheck(user="ada")
         await closed(ada, 4403, seconds=1)
 
+    async def test_a_room_about_which_nothing_can_be_told_closes_no_other(
+        self, valkey: Valkey, configure: Configure, serve: Serve, seat: Seated
+    ) -> None:
+        configure(valkey, HANDSHAKE_SECONDS=0.3, RECHECK_SECONDS=2.0)
+        hub, well, hanging = await serve(), Site(), Site()
+        hanging.delay_seconds = 60
+        await asyncio.gather(*(seat(hub, "sick", user_id=f"u{n}", renew=hanging.renew) for n in range(200)))
+        others = [await seat(hub, f"room-{number}", user_id="ada", renew=well.renew) for number in range(20)]
+        well.says(AccessDenied("no more"))
+        for peer in others:
+            await closed(peer, 4403, seconds=6)
+
     async def test_a_decision_that_hangs_is_given_up(
         self, valkey: Valkey, configure: Configure, serve: Serve, seat: Seated, site: Site
     ) -> None:

@@ -1,5 +1,6 @@
 """Who may enter in tests: everybody writes; a room's name can say otherwise."""
 
+import asyncio
 from typing import Any
 
 from authbridge.decisions import Permission
@@ -39,3 +40,9 @@ async def writers_by_database(user: Any, room: str) -> Access:
 async def readers_unseen(user: Any, room: str) -> Permission:
     """Be a policy that lets everybody read, unseen."""
     return Permission(Access.READ, may_share_awareness=False)
+
+
+async def hangs(user: Any, room: str) -> Access:
+    """Be a policy that never answers."""
+    await asyncio.sleep(3600)
+    return Access.WRITE

@@ -31,8 +31,8 @@ class TestCredentials:
         assert credentials.token(self.scope("yauth-")) == ""
         assert credentials.token(self.scope(query=b"yauth=")) == ""
 
-    def test_of_very_many_parameters_none_is_looked_for(self) -> None:
-        assert credentials.token(self.scope(query=b"a=b&" * 200 + b"yauth=abc")) is None
+    def test_only_under_the_name_that_logs_are_scrubbed_of(self) -> None:
+        assert credentials.token(self.scope(query=b"y%61uth=abc&xyauth=abc&YAUTH=abc&yauth")) is None
 
     def test_the_subprotocol_that_is_selected_is_never_a_token(self) -> None:
         assert credentials.chosen(["yauth-abc", "yredis", "other"]) == "yredis"

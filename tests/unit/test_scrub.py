@@ -1,5 +1,6 @@
 """No token stands in a log."""
 
+import copy
 import json
 import logging
 import logging.handlers
@@ -76,6 +77,16 @@ def test_what_formatters_take_apart_has_none_and_is_of_the_type_that_they_expect
     assert record.args is atoms
     assert record.getMessage() == "- GET /ws?yauth=***"
     assert pickle.loads(logging.handlers.SocketHandler("", 0).makePickle(record)[4:])["msg"] == record.getMessage()
+
+
+def test_records_can_be_copied_and_sent_to_another_process() -> None:
+    scrub.install()
+    record = logging.getLogRecordFactory()(
+        "some", 20, "", 1, "GET %s %s", (f"/ws?yauth={TOKEN}", {"yauth": TOKEN}), None
+    )
+    for other in (copy.copy(record), pickle.loads(pickle.dumps(record))):
+        assert other.args == record.args
+        assert other.getMessage() == record.getMessage() == "GET /ws?yauth=*** {'yauth': '***'}"
 
 
 def test_records_of_another_factory_stay_what_they_are(caplog: pytest.LogCaptureFixture) -> None:
