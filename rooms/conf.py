@@ -62,7 +62,7 @@ class Conf:
     callback_timeout_seconds: float = 3.0
     """No answer from another server within it: the connection is closed with 1013."""
     callback_connections: int = 16
-    """Questions to other servers that one process has under way at a time; more wait."""
+    """Questions to PERMISSION_CALLBACK that one process has under way for its connections, and for its pages."""
     jwt_keys: tuple = ()  # type: ignore[type-arg]
     """Keys that tokens are verified with: dictionaries of alg, one of key, path and url, and kid."""
     jwt_issuer: str = ""
