@@ -32,6 +32,11 @@ def listed(room: str) -> list[Segment]:
     return list(ours.select_related("room").order_by("pk"))
 
 
+def exists(room: str) -> bool:
+    """Tell whether a room has segments."""
+    return rows(Segment).filter(room__name=room, generation__gte=F("room__generation")).exists()
+
+
 def data(segment: Segment) -> bytes:
     """Return the bytes of a segment, checked.
 

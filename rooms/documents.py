@@ -4,8 +4,9 @@ No Y.Doc is built: updates are merged, compared and described as bytes (rooms.me
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from rooms import coverage, merge
 from rooms.calmly import calmly
@@ -17,8 +18,10 @@ from rooms.errors import MalformedFrame, StoreUnavailable, TooBig, Undecodable, 
 from rooms.failpoints import failpoint
 from rooms.metrics import Count, count
 from rooms.scan import Scan, scan
-from rooms.store import Chain, Store
+from rooms.store import Chain, Store, holds
 from rooms.streams import Reading, Streams
+
+T = TypeVar("T")
 
 MOST_RANGES_BYTES = 512 * 1024
 """Of an update's ranges, encoded: some 150,000. A document of 260,000 edits has deletions in some 3,000."""
@@ -86,10 +89,22 @@ class Documents:
             f"the stream of room {room} was trimmed up to {reading.head.floor}, the store ends before"
         )
 
+    async def exist(self, room: str) -> bool:
+        """Tell whether a room has anything, in Redis or in the store.
+
+        Raises:
+            RedisUnavailable, StoreUnavailable: that can't be told now.
+        """
+        last = (await self._streams.head(room)).last
+        return last != START or await self._of_the_store(holds(self._store, room))
+
     async def _stored(self, room: str) -> Chain | None:
+        return await self._of_the_store(self._store.load(room))
+
+    async def _of_the_store(self, answer: Awaitable[T]) -> T:
         try:
             async with asyncio.timeout(self._conf.store_timeout_seconds):
-                return await self._store.load(room)
+                return await answer
         except StoreUnavailable:
             raise
         except Exception as error:  # a store is the site's code: whatever it raises, the room is not empty

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import uuid4
@@ -78,6 +78,18 @@ class Lane:
         self.append(room, entry, settled)
         return done
 
+    async def append_first(self, room: str, entries: Sequence[Entry], *, epoch: str) -> bool:
+        """Append, all or nothing, to a room that is as new as when `Streams.begin` gave its epoch; tell whether it was.
+
+        Raises:
+            RedisUnavailable: it is unknown whether they were accepted.
+        """
+        batch = [Waiting(entry, lambda outcome: None) for entry in entries]
+        answer = await self._client.run(self._call(room, batch, new_since=epoch))
+        if answer is not None:
+            self._accept(room, batch, EntryId.parse(answer[0]), EntryId.parse(answer[1]))
+        return answer is not None
+
     def _schedule(self) -> None:
         if not self._scheduled:
             self._scheduled = True
@@ -117,7 +129,7 @@ class Lane:
         if self._waiting:
             self._schedule()
 
-    def _call(self, room: str, batch: list[Waiting]) -> Call:
+    def _call(self, room: str, batch: list[Waiting], *, new_since: str = "") -> Call:
         count(Count.APPEND_BATCHES)
         conf = self._conf
         delay = int(conf.debounce_seconds * 1000)
@@ -130,6 +142,7 @@ class Lane:
                 delay,
                 names.key_part(room),
                 conf.inline_bell_bytes,
+                new_since,
                 *(encode(waiting.entry) for waiting in batch),
             ),
         )

@@ -233,11 +233,9 @@ class Presence:
         Raises:
             RedisUnavailable: no answer in time.
         """
-        keep = int(KEEP_SECONDS * 1000)
-        for value in await self._client.run(Call(script("present"), (self._keys.awareness(self._room),), (keep,))):
-            for known in _unpack(value):
-                if known.speaker.server_id not in dead and known.state.client not in self._known:
-                    self._known[known.state.client] = known
+        for known in await stored(self._client, self._keys, self._room):
+            if known.speaker.server_id not in dead and known.state.client not in self._known:
+                self._known[known.state.client] = known
 
     def states(self) -> list[State]:
         """Return everybody who is here."""
@@ -249,6 +247,12 @@ class Presence:
         oldest = time.monotonic() - KEEP_SECONDS
         self._known = {client: known for client, known in self._known.items() if known.at >= oldest}
         self._said = {client: known for client, known in self._said.items() if known.at >= oldest}
+
+
+async def stored(client: RedisClient, keys: Keys, room: str) -> list[Known]:
+    """Return who is in a room, as the hash for newcomers has it; raise RedisUnavailable without an answer in time."""
+    call = Call(script("present"), (keys.awareness(room),), (int(KEEP_SECONDS * 1000),))
+    return [known for value in await client.run(call) for known in _unpack(value)]
 
 
 def _pack(many: Any) -> bytes:

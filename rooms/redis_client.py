@@ -190,8 +190,8 @@ class RedisClient:
 
     async def run_together(self, calls: Sequence[Call]) -> list[Any]:
         """Run scripts in one round trip; a call that fails has its RedisUnavailable in its place of the result."""
-        if len(calls) == 1:
-            return [await self._outcome(calls[0])]
+        if len(calls) <= 1:
+            return [await self._outcome(call) for call in calls]
         pipeline = self.redis.pipeline(transaction=False)
         for call in calls:
             pipeline.execute_command("EVALSHA", call.script.digest, len(call.keys), *call.keys, *call.arguments)
@@ -200,11 +200,13 @@ class RedisClient:
                 answers = await pipeline.execute(raise_on_error=False)
         except RedisUnavailable as error:
             return [error] * len(calls)
-        return [
-            # Redis was restarted and forgot our scripts: this call did nothing, so run it with its source.
-            await self._outcome(call) if isinstance(answer, NoScriptError) else self._refusal(answer)
-            for call, answer in zip(calls, answers, strict=True)
-        ]
+        unknown = [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if unknown:  # Redis was restarted and forgot our scripts: these did nothing, so run one with its source
+            answers[unknown[0]] = await self._outcome(calls[unknown[0]])
+            others = await self.run_together([calls[number] for number in unknown[1:]])
+            for number, answer in zip(unknown[1:], others, strict=True):
+                answers[number] = answer
+        return [self._refusal(answer) for answer in answers]
 
     async def _outcome(self, call: Call) -> Any:
         try:

@@ -1,6 +1,6 @@
 """The port to what was moved out of Redis."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
@@ -33,6 +33,12 @@ class Store(Protocol):
         Raises:
             StoreUnavailable: the state can't be read now, or what was read is damaged.
         """
+
+
+async def holds(store: Store, room: str) -> bool:
+    """Tell whether a store has anything of a room, by its `has(room)` if there is one; raises as `load`."""
+    has: Callable[[str], Awaitable[bool]] | None = getattr(store, "has", None)
+    return await has(room) if has else await store.load(room) is not None
 
 
 class StreamOnly:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from rooms.bells import Head
 from rooms.entries import START, Entry, EntryId, decode
@@ -38,6 +39,21 @@ class RawReading:
     lost: bool
     entries: Sequence[tuple[EntryId, bytes]]
     more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A room from outside: its entries in Redis and about how many bytes they take, and who shows themselves.
+
+    Args:
+        last: id of the newest entry ever; None if Redis knows of none.
+        clients: some may be gone for less than a minute.
+    """
+
+    entries: int
+    size_bytes: int
+    last: EntryId | None
+    clients: int
 
 
 class Streams:
@@ -84,6 +100,35 @@ class Streams:
         answer = await self._client.run(self._call(room, START, limit_bytes))
         _, lost, entries, more = answer
         return RawReading(_head(answer), bool(lost), [(EntryId.parse(key), data) for key, data in entries], bool(more))
+
+    async def begin(self, room: str) -> str | None:
+        """Return the epoch of a room that never had entries, for `Lane.append_first`; None for any other.
+
+        Raises:
+            RedisUnavailable: no answer in time.
+        """
+        keys = (self._keys.room(room), self._keys.head(room))
+        epoch: bytes | None = await self._client.run(Call(script("begin"), keys, (uuid4().hex,)))
+        return None if epoch is None else epoch.decode()
+
+    async def glance(self, rooms: Sequence[str]) -> list["Glance"]:
+        """Return how rooms look from outside, in one round trip.
+
+        Raises:
+            RedisUnavailable: no answer in time about one of them.
+        """
+        calls = [
+            Call(script("glance"), (self._keys.room(room), self._keys.head(room), self._keys.awareness(room)), ())
+            for room in rooms
+        ]
+        answers = await self._client.run_together(calls)
+        for answer in answers:
+            if isinstance(answer, RedisUnavailable):
+                raise answer
+        return [
+            Glance(entries, size, EntryId.parse(last) if last else None, clients)
+            for entries, size, last, clients in answers
+        ]
 
     async def heads(self, rooms: Sequence[str]) -> list[Reading | None]:
         """Return readings without entries, in one round trip; None where one room gave none that can be read."""

@@ -83,6 +83,10 @@ class SegmentStore(ABC):
                 found += await pool.run(self.remove, orphans)
         return found
 
+    async def has(self, room: str) -> bool:
+        """Tell whether anything of a room is persisted, without its bytes."""
+        return await pool.run(chain.exists, room)
+
     async def load(self, room: str) -> Chain | None:
         """Return what is persisted of a room, or None for a room never persisted; raise as `read`."""
         segments, several = await self.read(room)

@@ -2,10 +2,12 @@
 -- Append a room's entries of one tick, and ring its bell.
 -- KEYS: stream, head, due set.
 -- ARGV: bell channel, epoch for a new head, milliseconds until due, member of the due set,
---       largest payload of a bell in bytes, then the entries.
--- Returns: the id before the first of them, the first id, the last id.
+--       largest payload of a bell in bytes, the epoch of a room that must be as new as begin.lua found it ("" for
+--       any room), then the entries.
+-- Returns: the id before the first of them, the first id, the last id; or nothing if the room is not that new.
 local stream, head_key, due = KEYS[1], KEYS[2], KEYS[3]
 local channel, new_epoch, delay, member, inline_bytes = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local new_since = ARGV[6]
 
 local function parts(id)
   local milliseconds, sequence = string.match(id, '^(%d+)-(%d+)$')
@@ -18,6 +20,8 @@ end
 
 local head = redis.call('HMGET', head_key, 'epoch', 'generation', 'last', 'floor')
 local epoch, generation, last, floor = head[1], head[2] or '0', head[3] or '0-0', head[4] or '0-0'
+
+if new_since ~= '' and (epoch ~= new_since or last ~= '0-0') then return false end
 
 -- Entries that the head knows of but the stream has not: Redis lost them. A new epoch tells every server.
 local lost = epoch and last ~= floor and redis.call('EXISTS', stream) == 0
@@ -43,7 +47,7 @@ redis.call('ZADD', due, 'NX', now + delay, member)
 local first = id_of(milliseconds, sequence)
 local new_last
 local payload, payload_bytes = {}, 0
-for index = 6, #ARGV do
+for index = 7, #ARGV do
   new_last = id_of(milliseconds, sequence)
   redis.call('XADD', stream, new_last, 'e', ARGV[index])
   sequence = sequence + 1

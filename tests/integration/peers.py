@@ -260,11 +260,12 @@ def agree(*peers: Peer) -> bool:
 def append_silently(hub: Hub, client: "redis.Redis", room: str, *updates: bytes) -> None:
     """Append through the script as another server does, at one go, but ring where nobody listens."""
     keys, conf = hub.backend.keys, hub.backend.conf
+    delay, inline = int(conf.debounce_seconds * 1000), conf.inline_bell_bytes
     client.eval(
         script("append").source,
         3,
         *(keys.room(room), keys.head(room), keys.due_of(room)),
-        *("nowhere:{0}", uuid4().hex, int(conf.debounce_seconds * 1000), names.key_part(room), conf.inline_bell_bytes),
+        *("nowhere:{0}", uuid4().hex, delay, names.key_part(room), inline, ""),
         *(encode_entry(Entry(update, scan(update).verbatim)) for update in updates),
     )
 
