@@ -9,6 +9,7 @@ from persistence.stores.port import SegmentStore
 from rooms.backend import Backend
 from rooms.compute import Compute
 from rooms.conf import Conf
+from rooms.events import Events
 from rooms.metrics import Count, count
 from rooms.queue import Queue
 from rooms.store import store
@@ -25,6 +26,7 @@ class Services:
     quick: Compute
     queue: Queue
     store: SegmentStore
+    events: Events
 
 
 @asynccontextmanager
@@ -39,7 +41,8 @@ async def connected() -> AsyncIterator[Services]:
     )
     try:
         queue = Queue(backend.client, backend.keys, backend.conf)
-        yield Services(backend.conf, backend.streams, backend.compute, quick, queue, cast("SegmentStore", store()))
+        chosen = cast("SegmentStore", store())
+        yield Services(backend.conf, backend.streams, backend.compute, quick, queue, chosen, backend.events)
     finally:
         await quick.aclose()
         await backend.aclose()

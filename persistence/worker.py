@@ -173,6 +173,8 @@ class Worker:
     async def tell(self, kept: Sequence[Outcome]) -> None:
         """Let the site know. Before the trim: after a crash here the room is persisted, and told of, once more."""
         news = [hooks.Persisted(one.delta.claim.room, len(one.delta.entries), len(one.delta.data)) for one in kept]
+        for one in news:
+            self.services.events.tell("room.persisted", one.room, entries=one.entries, bytes=one.size_bytes)
         await hooks.tell(news)
 
     async def trim(self, kept: Sequence[Outcome]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rooms.compute import Compute
 from rooms.conf import Conf, conf
 from rooms.documents import Documents
+from rooms.events import Events
 from rooms.keys import Keys
 from rooms.lane import Lane
 from rooms.metrics import Count, count
@@ -28,6 +29,7 @@ class Backend:
     lane: Lane
     compute: Compute
     documents: Documents
+    events: Events
     deciding: Turns
     """Held by who decides in turn: half of what a callback may be asked at a time is left for who is in a hurry."""
 
@@ -44,14 +46,16 @@ class Backend:
             timeout_seconds=settings.compute_timeout_seconds,
             on_crash=lambda: count(Count.COMPUTE_CRASHES),
         )
+        events = Events(settings.channel_layer)
         return cls(
             settings,
             keys,
             client,
             streams,
-            Lane(client, keys, settings),
+            Lane(client, keys, settings, events.changed),
             compute,
             Documents(streams, store(), compute, settings),
+            events,
             Turns(max(1, settings.callback_connections // 2)),
         )
 
@@ -60,6 +64,7 @@ class Backend:
         with suppress(TimeoutError):
             async with asyncio.timeout(2 * self.conf.redis_timeout_seconds):
                 await self.lane.drain()
+        await self.events.aclose()
         await self.compute.aclose()
         await self.client.aclose()
 

@@ -5,6 +5,7 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 from django.apps import AppConfig, apps
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
@@ -37,13 +38,14 @@ def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
     yredis.E002: REDIS_URL is no url of a Redis.
     yredis.E003: STORE or AUTHORIZE can't be imported, or is not what it has to be.
     yredis.E004: STORE or AUTHORIZE belongs to an app that is not in INSTALLED_APPS.
+    yredis.E005: CHANNEL_LAYER is none of CHANNEL_LAYERS.
     yredis.W001: AUTHORIZE is not set: every connection is refused.
     """
     try:
         conf()
     except ImproperlyConfigured as error:
         return [Error(str(error), hint=SETTINGS_PAGE, id="yredis.E001")]
-    return [*_redis_url(), *_paths(), *_authorize()]
+    return [*_redis_url(), *_paths(), *_channel_layer(), *_authorize()]
 
 
 def _redis_url() -> Iterator[CheckMessage]:
@@ -74,6 +76,13 @@ def _is_store(found: Any) -> bool:
     """Tell whether it is a class with a `load` of its own: that of the protocol finds nothing, ever."""
     load = getattr(found, "load", None)
     return isinstance(found, type) and iscoroutinefunction(load) and load is not Store.load
+
+
+def _channel_layer() -> Iterator[CheckMessage]:
+    alias = conf().channel_layer
+    if alias not in ("", "default") and alias not in getattr(settings, "CHANNEL_LAYERS", {}):
+        text = f"YREDIS: CHANNEL_LAYER: there is no {alias!r} in CHANNEL_LAYERS"
+        yield Error(text, hint=SETTINGS_PAGE, id="yredis.E005")
 
 
 def _authorize() -> Iterator[CheckMessage]:

@@ -140,6 +140,9 @@ class Conf:
     outbox_bytes: int = 2 * MIB
     """What may wait for a client that reads slowly; a client still behind then is closed with 1013."""
 
+    channel_layer: str = "default"
+    """Alias in settings.CHANNEL_LAYERS to which events about rooms are sent, if there is one; empty: to none."""
+
     inline_bell_bytes: int = 64 * KIB
     """Updates up to this size travel with the bell; larger ones are read from the stream."""
     sweep_seconds: float = 15.0

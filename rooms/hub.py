@@ -89,6 +89,7 @@ class Hub:
         if seat not in seat.room.seats:
             return
         count(Count.SEATS_CLOSED)
+        self._tell("room.left", seat)
         for label in _labels(seat):
             self._seats_of[label] -= 1
             if not self._seats_of[label]:
@@ -113,6 +114,12 @@ class Hub:
         count(Count.SEATS_OPENED)
         seat.room.seats.add(seat)
         self._seats_of.update(_labels(seat))
+        self._tell("room.joined", seat)
+
+    def _tell(self, kind: str, seat: Seat) -> None:
+        grant = seat.grant
+        who = {"user_id": grant.user_id, "access": grant.access.value, "connection_id": seat.speaker.connection_id}
+        self.backend.events.tell(kind, seat.room.name, **who)
 
     async def _open(self, name: str) -> LiveRoom:
         """Return an open room; those who come while it opens wait for the same opening."""

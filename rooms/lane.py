@@ -45,7 +45,11 @@ class Waiting:
 class Lane:
     """The only way into a stream. Owns its entries: they are appended even if the caller is cancelled."""
 
-    def __init__(self, client: RedisClient, keys: Keys, conf: Conf) -> None:
+    def __init__(
+        self, client: RedisClient, keys: Keys, conf: Conf, changed: Callable[[str], None] = lambda room: None
+    ) -> None:
+        """Open it; `changed` is called with a room that has taken entries."""
+        self._changed = changed
         self._client = client
         self._keys = keys
         self._conf = conf
@@ -147,9 +151,9 @@ class Lane:
             ),
         )
 
-    @staticmethod
-    def _accept(room: str, batch: list[Waiting], previous: EntryId, first: EntryId) -> None:
+    def _accept(self, room: str, batch: list[Waiting], previous: EntryId, first: EntryId) -> None:
         count(Count.UPDATES_ACCEPTED, len(batch))
+        self._changed(room)
         for number, waiting in enumerate(batch):
             entry_id = EntryId(first.milliseconds, first.sequence + number)
             acceptlog.note(room, entry_id, waiting.entry)

@@ -49,6 +49,8 @@ class Count(StrEnum):
     FENCES_REJECTED = "fences_rejected"
     COMPACTIONS = "compactions"
     COMPACTIONS_FAILED = "compactions_failed"
+    EVENTS_DROPPED = "events_dropped"
+    EVENTS_FAILED = "events_failed"
     HOOKS_FAILED = "hooks_failed"
     HOOKS_SKIPPED = "hooks_skipped"
     WEBHOOKS_DELIVERED = "webhooks_delivered"
