@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from channels.layers import channel_layers, get_channel_layer
 from channels.testing import WebsocketCommunicator
 from pycrdt import Text
 
+from persistence.services import connected
 from rooms import api, events
 from rooms.backend import backend
+from rooms.entries import Entry, encode
 from rooms.events import ALL, group_of
 from rooms.metrics import Count, counters
 from rooms.signals import room_joined, room_left
 from tests.integration.conftest import Configure, Serve
-from tests.integration.peers import READ, Peer, eventually, settled
+from tests.integration.peers import READ, Peer, eventually, settled, text_update
+from tests.integration.persisting import append, work_once
 from tests.support.valkey import Valkey
 
 Seated = Callable[..., Awaitable[Peer]]
@@ -105,6 +109,21 @@ class TestLayer:
         assert await listener.next() == {"type": "room.changed", "room": ROOM}
         peer.add("more")
         assert await listener.next() == {"type": "room.changed", "room": ROOM}
+
+    @pytest.mark.django_db(transaction=True)
+    async def test_a_worker_tells_of_what_it_has_persisted(
+        self, layer: Any, configure: Configure, valkey: Valkey, redis_of: "redis.Redis"
+    ) -> None:
+        configure(valkey, STORE="persistence.stores.database.DatabaseStore", DEBOUNCE_SECONDS=0.01)
+        listener = Listener(layer)
+        await listener.listen(group_of("essay"))
+        append(redis_of, "essay", encode(Entry(text_update("hello", 7))))
+        await asyncio.sleep(0.05)
+        async with connected() as services:
+            assert await work_once(services) == 0
+            told = await listener.next()
+        assert told == {"type": "room.persisted", "room": "essay", "entries": 1, "bytes": told["bytes"]}
+        assert told["bytes"] > 10
 
     async def test_edits_of_the_sites_own_code_are_changes(
         self, layer: Any, configure: Configure, valkey: Valkey

@@ -115,6 +115,12 @@ def test_e004_an_app_that_is_not_installed(app, settings):
         assert found(**settings) == ["yredis.E004"]
 
 
+def test_e005_a_channel_layer_that_there_is_not(settings):
+    settings.CHANNEL_LAYERS = {"other": {}}
+    assert found(CHANNEL_LAYER="nowhere") == ["yredis.E005"]
+    assert found(CHANNEL_LAYER="other") == found(CHANNEL_LAYER="") == found() == []
+
+
 def test_e001_tells_all_that_is_wrong():
     with override_settings(YREDIS={"REDDIS_URL": "", "SHARDS": "16", "PREFIX": "", "JWT_KEYS": "key"}):
         (message,) = check_settings()
