@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from rooms.compute import Compute
 from rooms.conf import Conf, conf
 from rooms.documents import Documents
+from rooms.entries import START, EntryId
 from rooms.events import Events
 from rooms.keys import Keys
 from rooms.lane import Lane
 from rooms.metrics import Count, count
 from rooms.perloop import PerLoop
 from rooms.redis_client import RedisClient
+from rooms.register import Register
 from rooms.store import store
 from rooms.streams import Streams
 from rooms.turns import Turns
@@ -30,6 +32,7 @@ class Backend:
     compute: Compute
     documents: Documents
     events: Events
+    register: Register
     deciding: Turns
     """Held by who decides in turn: half of what a callback may be asked at a time is left for who is in a hurry."""
 
@@ -46,16 +49,23 @@ class Backend:
             timeout_seconds=settings.compute_timeout_seconds,
             on_crash=lambda: count(Count.COMPUTE_CRASHES),
         )
-        events = Events(settings.channel_layer)
+        events, register = Events(settings.channel_layer), Register()
+
+        def accepted(room: str, previous: EntryId) -> None:
+            events.changed(room)
+            if previous == START:
+                register.began(room)
+
         return cls(
             settings,
             keys,
             client,
             streams,
-            Lane(client, keys, settings, events.changed),
+            Lane(client, keys, settings, accepted),
             compute,
             Documents(streams, store(), compute, settings),
             events,
+            register,
             Turns(max(1, settings.callback_connections // 2)),
         )
 
@@ -64,6 +74,7 @@ class Backend:
         with suppress(TimeoutError):
             async with asyncio.timeout(2 * self.conf.redis_timeout_seconds):
                 await self.lane.drain()
+        await self.register.aclose()
         await self.events.aclose()
         await self.compute.aclose()
         await self.client.aclose()

@@ -46,10 +46,14 @@ class Lane:
     """The only way into a stream. Owns its entries: they are appended even if the caller is cancelled."""
 
     def __init__(
-        self, client: RedisClient, keys: Keys, conf: Conf, changed: Callable[[str], None] = lambda room: None
+        self,
+        client: RedisClient,
+        keys: Keys,
+        conf: Conf,
+        accepted: Callable[[str, EntryId], None] = lambda room, previous: None,
     ) -> None:
-        """Open it; `changed` is called with a room that has taken entries."""
-        self._changed = changed
+        """Open it; `accepted` is called with a room that has taken entries, and the id of the entry before them."""
+        self._accepted = accepted
         self._client = client
         self._keys = keys
         self._conf = conf
@@ -153,7 +157,7 @@ class Lane:
 
     def _accept(self, room: str, batch: list[Waiting], previous: EntryId, first: EntryId) -> None:
         count(Count.UPDATES_ACCEPTED, len(batch))
-        self._changed(room)
+        self._accepted(room, previous)
         for number, waiting in enumerate(batch):
             entry_id = EntryId(first.milliseconds, first.sequence + number)
             acceptlog.note(room, entry_id, waiting.entry)
