@@ -1,6 +1,7 @@
 """What one event loop needs to reach Redis, the store and the compute children."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -50,18 +51,12 @@ class Backend:
             on_crash=lambda: count(Count.COMPUTE_CRASHES),
         )
         events, register = Events(settings.channel_layer), Register()
-
-        def accepted(room: str, previous: EntryId) -> None:
-            events.changed(room)
-            if previous == START:
-                register.began(room)
-
         return cls(
             settings,
             keys,
             client,
             streams,
-            Lane(client, keys, settings, accepted),
+            Lane(client, keys, settings, _noted_by(events, register)),
             compute,
             Documents(streams, store(), compute, settings),
             events,
@@ -78,6 +73,15 @@ class Backend:
         await self.events.aclose()
         await self.compute.aclose()
         await self.client.aclose()
+
+
+def _noted_by(events: Events, register: Register) -> Callable[[str, EntryId], None]:
+    def accepted(room: str, previous: EntryId) -> None:
+        events.changed(room)
+        if previous == START:
+            register.began(room)
+
+    return accepted
 
 
 _backends = PerLoop(Backend.open)

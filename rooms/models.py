@@ -57,6 +57,7 @@ class Room(models.Model):
     class Meta:
         verbose_name = _("room")
         verbose_name_plural = _("rooms")
+        permissions = (("kick_room", _("Can disconnect everybody from a room")),)
 
     def __str__(self) -> str:
         return self.name

@@ -1,0 +1,157 @@
+"""The rooms' admin with a real Redis: what it knows of the moment, and people who are sent away."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from redis.asyncio.client import Pipeline
+
+from rooms import pool
+from rooms.models import Room
+from tests.integration.conftest import Configure, Serve
+from tests.integration.peers import Peer, eventually, settled
+from tests.support.processes import free_port
+from tests.support.valkey import Valkey
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("registering")]
+
+Seated = Callable[..., Awaitable[Peer]]
+LIST = "/admin/yredis_rooms/room/"
+
+
+def staff(*codenames: str) -> Client:
+    """Return the browser of somebody on the staff who has these permissions."""
+    user = User.objects.create_user(f"staff-{'-'.join(codenames)}", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+async def row_of(name: str) -> Room:
+    """Return a room's row, once there is one."""
+    async with asyncio.timeout(5):
+        while (found := await pool.run(lambda: Room.objects.filter(name=name).first())) is None:
+            await asyncio.sleep(0.05)
+    return found
+
+
+async def test_the_list_has_rooms_that_were_never_persisted_and_what_redis_knows(serve: Serve, seat: Seated) -> None:
+    peer = await seat(await serve(), "essay")
+    peer.show(7, 1, "{}")
+    peer.add("hello")
+    await settled(peer)
+    await row_of("essay")
+    await eventually(lambda: peer.sees(7))
+
+    def look() -> str:
+        return staff("view_room").get(LIST).content.decode()
+
+    page = await pool.run(look)
+    assert '<td class="field-clients">1</td>' in page
+    assert '<td class="field-waiting">1, ' in page
+    assert 'class="field-last_edited nowrap">-' not in page
+
+
+async def test_10000_rooms_are_few_queries_and_one_round_trip(
+    configure: Configure, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(valkey)
+    trips, execute = list[int](), Pipeline.execute
+
+    async def counted(pipeline: Any, *args: Any, **options: Any) -> Any:
+        trips.append(len(pipeline.command_stack))
+        return await execute(pipeline, *args, **options)
+
+    def look() -> tuple[int, str]:
+        Room.objects.bulk_create(Room(name=f"room-{number:05}") for number in range(10_000))
+        client = staff("view_room")
+        client.get(LIST)
+        monkeypatch.setattr(Pipeline, "execute", counted)
+        with CaptureQueriesContext(connection) as queries:
+            page = client.get(LIST).content.decode()
+        return len(queries), page
+
+    queries, page = await pool.run(look)
+    assert page.count('class="field-clients"') == 100
+    assert queries < 20
+    assert trips == [100]
+
+
+async def test_without_redis_the_list_says_so(configure: Configure, valkey: Valkey) -> None:
+    configure(valkey, REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
+
+    def look() -> str:
+        Room.objects.create(name="essay")
+        return staff("view_room").get(LIST).content.decode()
+
+    page = await pool.run(look)
+    assert "Redis gives no answer" in page
+    assert '<td class="field-clients">?</td>' in page
+
+
+async def test_a_rooms_page_tells_who_is_there_harmlessly(serve: Serve, seat: Seated) -> None:
+    peer = await seat(await serve(), "essay", user_id="<b>7</b>")
+    peer.show(7, 1, json.dumps({"user": {"name": "<script>alert(1)</script>"}}))
+    peer.show(8, 1, json.dumps({"user": "nobody"}))
+    peer.show(9, 1, "[1]")
+    peer.add("hello")
+    await settled(peer)
+    await eventually(lambda: peer.sees(9))
+    row = await row_of("essay")
+    page = await pool.run(lambda: staff("view_room").get(f"{LIST}{row.pk}/change/").content.decode())
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; (user &lt;b&gt;7&lt;/b&gt;, client 7)" in page
+    assert page.count("? (user ") == 2
+    assert "<script>alert" not in page
+
+
+class TestDisconnect:
+    async def test_once_confirmed_everybody_is_out_and_it_is_noted(self, serve: Serve, seat: Seated) -> None:
+        here, there = await seat(await serve(), "essay"), await seat(await serve(), "essay")
+        other = await seat(await serve(), "other")
+        for peer in (here, other):
+            peer.add("hello")
+            await settled(peer)
+        row = await row_of("essay")
+        client = await pool.run(lambda: staff("view_room", "kick_room"))
+        chosen = {"action": "disconnect", "_selected_action": [row.pk]}
+        asked = await pool.run(lambda: client.post(LIST, chosen).content.decode())
+        assert "Disconnect everybody?" in asked
+        assert here.code is None
+        await pool.run(lambda: client.post(LIST, {**chosen, "confirmed": "yes"}))
+        for peer in (here, there):
+            await eventually(lambda peer=peer: peer.code == 4403)
+        assert other.code is None
+        noted = await pool.run(lambda: list(LogEntry.objects.values_list("object_repr", "change_message")))
+        assert noted == [("essay", "Disconnected everybody.")]
+
+    @pytest.mark.parametrize("permissions", [("view_room",), ("view_room", "change_room"), ("kick_room",)])
+    async def test_who_may_not_can_not(self, serve: Serve, seat: Seated, permissions: tuple[str, ...]) -> None:
+        peer = await seat(await serve(), "essay")
+        peer.add("hello")
+        await settled(peer)
+        row = await row_of("essay")
+        client = await pool.run(lambda: staff(*permissions))
+        chosen = {"action": "disconnect", "_selected_action": [row.pk], "confirmed": "yes"}
+        await pool.run(lambda: client.post(LIST, chosen))
+        assert not await pool.run(LogEntry.objects.exists)
+        assert peer.code is None
+        assert "Disconnect everybody" not in await pool.run(lambda: client.get(LIST).content.decode())
+
+    async def test_without_redis_it_is_told(self, configure: Configure, valkey: Valkey) -> None:
+        configure(valkey, REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
+
+        def press() -> str:
+            row = Room.objects.create(name="essay")
+            chosen = {"action": "disconnect", "_selected_action": [row.pk], "confirmed": "yes"}
+            return staff("view_room", "kick_room").post(LIST, chosen, follow=True).content.decode()
+
+        assert "Not all could be disconnected" in await pool.run(press)
+        assert not await pool.run(LogEntry.objects.exists)
