@@ -17,6 +17,7 @@ from rooms.api import people
 from rooms.backend import backend
 from rooms.errors import YRedisError
 from rooms.models import Room
+from rooms.preview_html import as_html
 from rooms.streams import Glance
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ def _name(one: people.Present) -> str:
     """Return the name that a client shows, where editors' bindings keep it."""
     user = one.state.get("user") if isinstance(one.state, dict) else None
     return str(user.get("name", "?"))[:MOST_NAME] if isinstance(user, dict) else "?"
+
+
+async def _preview(name: str) -> list[dict[str, Any]]:
+    documents = (await backend()).documents
+    return await documents.preview(await documents.load(name))
 
 
 async def _glances(names: list[str]) -> list[Glance]:
@@ -79,7 +85,7 @@ class RoomAdmin(Base):
     ordering = ("name",)
     list_per_page = 100
     show_full_result_count = False
-    readonly_fields = ("present",)
+    readonly_fields = ("document", "present")
     actions = ("disconnect",)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -114,6 +120,14 @@ class RoomAdmin(Base):
         if room.glance is None:
             return UNKNOWN
         return f"{room.glance.entries}, {filesizeformat(room.glance.size_bytes)}" if room.glance.entries else "0"
+
+    @admin.display(description=_("document"))
+    def document(self, room: Room) -> str:
+        """Return what the room holds now."""
+        try:
+            return as_html(background.run(_preview(room.name)))
+        except YRedisError as error:
+            return _("It can't be shown: %s") % error
 
     @admin.display(description=_("who is there"))
     def present(self, room: Room) -> str:

@@ -1,5 +1,6 @@
 """What a compute child can be asked for: a fixed table of functions from updates to updates."""
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 
@@ -146,6 +147,13 @@ def inspect(updates: Sequence[bytes]) -> list[bytes]:
     return [bytes(map(verdict_on, found)), b"gap" if has_gap(good) else b"", vector_of(good), *reasons]
 
 
+def preview(updates: Sequence[bytes]) -> list[bytes]:
+    """Return [what a document holds, as JSON: see rooms.preview]."""
+    from rooms.preview import preview as shown  # it needs all of pycrdt, which other operations do without
+
+    return [json.dumps(merge.translated(shown)(updates)).encode()]
+
+
 OPERATIONS: dict[str, Callable[[Sequence[bytes]], list[bytes]]] = {
-    function.__name__: function for function in (summarise, diff, rebuild, look, check, compact, inspect)
+    function.__name__: function for function in (summarise, diff, rebuild, look, check, compact, inspect, preview)
 }

@@ -4,9 +4,10 @@ No Y.Doc is built: updates are merged, compared and described as bytes (rooms.me
 """
 
 import asyncio
+import json
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rooms import coverage, merge
 from rooms.calmly import calmly
@@ -153,6 +154,17 @@ class Documents:
         if sum(map(len, packed)) > MOST_RANGES_BYTES:
             raise TooBig("an update in too many pieces")
         return await unpacked(packed)
+
+    async def preview(self, document: Document) -> list[dict[str, Any]]:
+        """Return what a document holds, cut to what a page can show, as rooms.preview tells it.
+
+        Raises:
+            Undecodable: that can't be told.
+        """
+        roots: list[dict[str, Any]] = json.loads(
+            (await self._compute.run("preview", (document.merged, *document.verbatim)))[0]
+        )
+        return roots
 
     async def buildable(self, document: Document) -> bytes:
         """Return one update from which a Doc can be built without harm: a compute child has done it first.

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -14,9 +16,12 @@ from django.test.utils import CaptureQueriesContext
 from redis.asyncio.client import Pipeline
 
 from rooms import pool
+from rooms.entries import Entry
 from rooms.models import Room
 from tests.integration.conftest import Configure, Serve
-from tests.integration.peers import Peer, eventually, settled
+from tests.integration.peers import Peer, eventually, settled, text_update
+from tests.integration.stores import MemoryStore
+from tests.integration.test_api import nested_arrays
 from tests.support.processes import free_port
 from tests.support.valkey import Valkey
 
@@ -28,7 +33,7 @@ LIST = "/admin/yredis_rooms/room/"
 
 def staff(*codenames: str) -> Client:
     """Return the browser of somebody on the staff who has these permissions."""
-    user = User.objects.create_user(f"staff-{'-'.join(codenames)}", is_staff=True)
+    user = User.objects.create_user(uuid4().hex, is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     client = Client()
     client.force_login(user)
@@ -110,6 +115,47 @@ async def test_a_rooms_page_tells_who_is_there_harmlessly(serve: Serve, seat: Se
     assert "&lt;script&gt;alert(1)&lt;/script&gt; (user &lt;b&gt;7&lt;/b&gt;, client 7)" in page
     assert page.count("? (user ") == 2
     assert "<script>alert" not in page
+
+
+class TestDocument:
+    async def page(self, name: str) -> str:
+        """Return the page of a room that has entries."""
+        row = await row_of(name)
+        return await pool.run(lambda: staff("view_room").get(f"{LIST}{row.pk}/change/").content.decode())
+
+    async def test_what_was_typed_is_shown_persisted_or_not(self, serve: Serve, seat: Seated) -> None:
+        peer = await seat(await serve(), "essay")
+        peer.add("<b>hello</b>")
+        await settled(peer)
+        assert "&lt;b&gt;hello&lt;/b&gt;" in await self.page("essay")
+
+    async def test_10_mb_are_shown_within_2_seconds(self, serve: Serve) -> None:
+        hub = await serve()
+        await hub.backend.lane.append_and_wait("large", Entry(text_update("x" * 10_000_000, 7)))
+        await row_of("large")
+        await self.page("large")  # starts the child
+        began = time.monotonic()
+        page = await self.page("large")
+        assert time.monotonic() - began < 2
+        assert "There is more than is shown here." in page
+        assert len(page) < 100_000
+
+    async def test_one_that_crashes_the_decoder_is_said_so_and_the_next_is_shown(
+        self, serve: Serve, seat: Seated
+    ) -> None:
+        hub = await serve()
+        await hub.backend.lane.append_and_wait("deep", Entry(nested_arrays(100_000)))
+        peer = await seat(hub, "essay")
+        peer.add("hello")
+        await settled(peer)
+        assert "It can&#x27;t be shown" in await self.page("deep")
+        assert "hello" in await self.page("essay")
+
+    async def test_one_that_can_not_be_loaded_is_said_so(self, serve: Serve) -> None:
+        await serve()
+        await pool.run(Room.objects.create, name="gone")
+        MemoryStore.failing.add("gone")
+        assert "out of order" in await self.page("gone")
 
 
 class TestDisconnect:

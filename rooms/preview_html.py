@@ -1,0 +1,44 @@
+"""A document's preview as harmless HTML: escaped, and what can't be seen or turns the line around is spelled out."""
+
+import unicodedata
+from typing import Any
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
+"""Categories of characters that are not shown as they are: controls, marks that reverse the text, and others."""
+
+
+def visible(text: str) -> str:
+    """Return a text in which characters that can't be seen are written as \\u202e is, but for tabs and line ends."""
+    return "".join(
+        f"\\u{ord(one):04x}" if one not in "\n\t" and unicodedata.category(one) in HIDDEN else one for one in text
+    )
+
+
+def as_html(roots: list[dict[str, Any]]) -> SafeString:
+    """Return the roots of a document, one below the other."""
+    if not roots:
+        return format_html("<p>{}</p>", _("The document is empty."))
+    return format_html_join("", "<h4>{} ({})</h4>{}{}", map(_parts, roots))
+
+
+def _parts(root: dict[str, Any]) -> tuple[Any, ...]:
+    more = format_html("<p>{}</p>", _("There is more than is shown here.")) if root["is_cut"] else ""
+    return visible(root["name"]), root["kind"], _content(root), more
+
+
+def _content(root: dict[str, Any]) -> SafeString:
+    if root["kind"] == "empty":
+        return SafeString("")
+    if root["kind"] != "text":
+        return format_html('<pre dir="auto">{}</pre>', visible(root["content"]))
+    runs = format_html_join("", "{}", ((_run(text, formats),) for text, formats in root["content"]))
+    return format_html('<pre dir="auto">{}</pre>', runs)
+
+
+def _run(text: str, formats: str) -> SafeString:
+    shown = visible(text)
+    return format_html('<mark title="{}">{}</mark>', visible(formats), shown) if formats else format_html("{}", shown)
