@@ -9,7 +9,7 @@ from pathlib import Path
 
 import django
 
-from bench import access, burst, deliver, hub, join, persist
+from bench import access, burst, deliver, edit, hub, join, persist
 from bench.results import Result, print_result, save
 
 SCENARIOS: dict[str, Callable[[Path, int, float], Result]] = {
@@ -19,6 +19,7 @@ SCENARIOS: dict[str, Callable[[Path, int, float], Result]] = {
     "burst": burst.run,
     "persist": persist.run,
     "access": access.run,
+    "edit": edit.run,
 }
 
 

@@ -15,7 +15,6 @@ from channels.layers import get_channel_layer
 from django.dispatch import Signal
 
 from rooms.metrics import Count, count
-from rooms.models import Room
 from rooms.signals import room_joined, room_left
 
 logger = logging.getLogger(__name__)
@@ -67,7 +66,7 @@ class Events:
     def tell(self, kind: str, room: str, **what: Any) -> None:
         """Send an event soon, if anybody could hear of it."""
         signal = SIGNALS.get(kind)
-        if self._layer is None and not (signal and signal.has_listeners(Room)):
+        if self._layer is None and not (signal and signal.has_listeners(_sender())):
             return
         if len(self._waiting) == MOST_WAITING:
             count(Count.EVENTS_DROPPED)
@@ -102,7 +101,7 @@ class Events:
             await self._layer.group_send(group_of(event.room), message)
             await self._layer.group_send(ALL, message)
         if signal := SIGNALS.get(event.kind):
-            for _, result in await signal.asend_robust(Room, room=event.room, **event.what):
+            for _, result in await signal.asend_robust(_sender(), room=event.room, **event.what):
                 if isinstance(result, Exception):
                     _failed(event, result)
 
@@ -114,6 +113,13 @@ class Events:
         if self._task is not None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._task, FAREWELL_SECONDS)
+
+
+def _sender() -> Any:
+    """Return the model that signals name: an asgi.py imports this module before the apps are loaded."""
+    from rooms.models import Room
+
+    return Room
 
 
 def _failed(event: Event, error: Exception) -> None:

@@ -7,7 +7,6 @@ from contextlib import suppress
 from rooms import pool
 from rooms.errors import YRedisError
 from rooms.level import level_of
-from rooms.models import Room
 
 logger = logging.getLogger(__name__)
 
@@ -56,4 +55,6 @@ class Register:
 
 
 def _insert(names: list[str]) -> None:
+    from rooms.models import Room  # an asgi.py imports this module before the apps are loaded
+
     Room.objects.bulk_create([Room(name=name) for name in names], ignore_conflicts=True)

@@ -12,7 +12,7 @@ from tests.support.people import people
 from tests.support.servers import Asgi
 from tests.support.stack import Stack, room
 
-TOKEN_SECONDS = 6
+TOKEN_SECONDS = 10
 ENV = {
     "YREDIS_AUTHORIZE": "authbridge.authorizer.authorize",
     "YREDIS_JWT_LIFETIME_SECONDS": str(TOKEN_SECONDS),

@@ -137,6 +137,16 @@ class TestPureModules:
         assert done.stdout == "set()\n"
 
 
+class TestOrder:
+    """What is imported before Django is set up."""
+
+    def test_an_asgi_file_imports_the_routing_before_the_apps_are_loaded(self):
+        environment = os.environ | {"DJANGO_SETTINGS_MODULE": "yredis_project.settings"}
+        command = [sys.executable, "-c", "import rooms.routing, rooms.signals, rooms.grants, rooms.errors"]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 class TestSizes:
     """A file is a noun that can be said in one caption; a function fits on a screen."""
 
