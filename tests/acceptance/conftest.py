@@ -8,9 +8,11 @@ from typing import cast
 
 import pytest
 
+from tests.integration.conftest import own_valkey as own_valkey
 from tests.integration.services import postgres as postgres
 from tests.integration.services import postgres_databases as postgres_databases
 from tests.integration.services import s3 as s3
+from tests.integration.services import sqlite_template as sqlite_template
 from tests.support.clients import NodeClients, node_clients
 from tests.support.notes import note, notes
 from tests.support.servers import Asgi

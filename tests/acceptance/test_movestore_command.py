@@ -176,8 +176,8 @@ class TestRefusing:
         refused = self.refused(site, "files", YREDIS_STORAGE="default", YREDIS_STORE=DATABASE)
         assert "documents would be public" in refused
 
-    def test_a_database_without_tables(self, tmp_path: Path, valkey: Valkey) -> None:
-        assert "run manage.py migrate" in self.refused(Site(tmp_path / "new", valkey, None), "files")
+    def test_a_database_without_tables(self, tmp_path: Path, own_valkey: Valkey) -> None:
+        assert "run manage.py migrate" in self.refused(Site(tmp_path / "new", own_valkey, None), "files")
 
     async def test_a_store_that_does_not_answer(self, site: Site, s3: S3) -> None:
         await filled(site, 2)
