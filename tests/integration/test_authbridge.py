@@ -498,57 +498,47 @@ class TestAwareness:
 
 
 class TestOvertaken:
-    async def test_an_order_while_it_is_looked_who_somebody_is_counts(
-        self, site: Any, serve: Serve, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        hub = await serve()
+    """What a user may do changes while it is looked who that is."""
+
+    @pytest.fixture
+    def overtake(self, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Awaitable[MemoryWriter]]:
+        """Let a user enter who was read before an order that changes them; return their socket."""
+
+        async def overtaken(user: Any, key: str, **changes: Any) -> MemoryWriter:
+            hub, look, looked, go_on = await serve(), sessions.logged_in, threading.Event(), threading.Event()
+
+            def slow(session_key: str) -> Any:
+                found = look(session_key)
+                looked.set()
+                go_on.wait(5)
+                return found
+
+            monkeypatch.setattr(sessions, "logged_in", slow)
+            entering = asyncio.create_task(authorize(scope(session=key), ROOM))
+            await asyncio.to_thread(looked.wait)
+            monkeypatch.setattr(sessions, "logged_in", look)
+            for name, value in changes.items():
+                setattr(user, name, value)
+            await asyncio.to_thread(user.save)
+            await eventually(lambda: orders.latest(ROOM, str(user.pk)) > 0)
+            go_on.set()
+            writer = MemoryWriter(lambda frame: None)
+            await hub.join(await entering, writer, "127.0.0.1")
+            return writer
+
+        return overtaken
+
+    async def test_an_order_while_it_is_looked_who_somebody_is_counts(self, site: Any, overtake: Any) -> None:
         user = await pool.run(user_with, "change_room")
-        key = await pool.run(session_of, user)
-        look, looked = sessions.logged_in, threading.Event()
-
-        def slow(session_key: str) -> Any:
-            found = look(session_key)
-            looked.set()
-            time.sleep(1)
-            return found
-
-        monkeypatch.setattr(sessions, "logged_in", slow)
-        entering = asyncio.create_task(authorize(scope(session=key), ROOM))
-        await asyncio.to_thread(looked.wait)
-        monkeypatch.setattr(sessions, "logged_in", look)
-        user.is_active = False
-        await asyncio.to_thread(user.save)
-        await eventually(lambda: orders.latest(ROOM, str(user.pk)) > 0)
-        writer = MemoryWriter(lambda frame: None)
-        await hub.join(await entering, writer, "127.0.0.1")
+        writer = await overtake(user, await pool.run(session_of, user), is_active=False)
         await eventually(lambda: writer.code == 4401, 2)
 
-    async def test_an_order_while_the_user_is_on_the_way_to_the_policy_counts(
-        self, site: Any, serve: Serve, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """What the policy is given was read before, and says so."""
+    async def test_an_order_while_the_user_is_on_the_way_to_the_policy_counts(self, site: Any, overtake: Any) -> None:
+        """What the policy is given was read before, and says so: it is no newer in the cache either."""
         site(ACCESS_CACHE_SECONDS=60)
-        hub = await serve()
         user = await pool.run(user_with, "view_room", is_superuser=True)
         key = await pool.run(session_of, user)
-        look, looked, go_on = sessions.logged_in, threading.Event(), threading.Event()
-
-        def slow(session_key: str) -> Any:
-            found = look(session_key)
-            looked.set()
-            go_on.wait(5)
-            return found
-
-        monkeypatch.setattr(sessions, "logged_in", slow)
-        entering = asyncio.create_task(authorize(scope(session=key), ROOM))
-        await asyncio.to_thread(looked.wait)
-        monkeypatch.setattr(sessions, "logged_in", look)
-        user.is_superuser = False
-        await asyncio.to_thread(user.save)
-        await eventually(lambda: orders.latest(ROOM, str(user.pk)) > 0)
-        go_on.set()
-        writer = MemoryWriter(lambda frame: None)
-        await hub.join(await entering, writer, "127.0.0.1")
+        writer = await overtake(user, key, is_superuser=False)
         await eventually(lambda: writer.code == 4503, 2)
         assert (await authorize(scope(session=key), ROOM)).access is Access.READ
 
