@@ -1,6 +1,6 @@
 """Rooms in the admin: what their rows say, and what Redis knows of them now."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
@@ -17,7 +17,7 @@ from rooms.api import people
 from rooms.backend import backend
 from rooms.errors import YRedisError
 from rooms.models import Room
-from rooms.preview_html import as_html
+from rooms.preview_html import as_html, visible
 from rooms.streams import Glance
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ UNKNOWN = "?"
 
 
 def _name(one: people.Present) -> str:
-    """Return the name that a client shows, where editors' bindings keep it."""
+    """Return the name that a client shows, where editors' bindings keep it; a client may say anything."""
     user = one.state.get("user") if isinstance(one.state, dict) else None
-    return str(user.get("name", "?"))[:MOST_NAME] if isinstance(user, dict) else "?"
+    return visible(str(user.get("name", "?"))[:MOST_NAME]) if isinstance(user, dict) else "?"
 
 
 async def _preview(name: str) -> list[dict[str, Any]]:
@@ -100,9 +100,8 @@ class RoomAdmin(Base):
     @admin.display(description=_("last edited"))
     def last_edited(self, room: Any) -> datetime | str | None:
         """Return when the newest entry was taken, as far as Redis knows."""
-        if room.glance is None:
-            return UNKNOWN
-        return datetime.fromtimestamp(room.glance.last.milliseconds / 1000, UTC) if room.glance.last else None
+        found: Glance | None = room.glance
+        return UNKNOWN if found is None else found.last_edited_at
 
     @admin.display(description=_("lag"), ordering="lag_seconds")
     def lag(self, room: Room) -> str:

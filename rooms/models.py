@@ -9,7 +9,7 @@ ENTRY_ID_LENGTH = 41
 
 
 class Room(models.Model):
-    """One room that was persisted at least once, or failed to be. The worker owns all columns from `fence` on."""
+    """One room, from its first update on. The worker owns all columns from `fence` on."""
 
     class State(models.TextChoices):
         """How a room does; the first that holds, from the worst on."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -46,14 +47,19 @@ class Glance:
     """A room from outside: its entries in Redis and about how many bytes they take, and who shows themselves.
 
     Args:
-        last: id of the newest entry ever; None if Redis knows of none.
+        last: id of the newest entry ever; START if Redis knows of none.
         clients: some may be gone for less than a minute.
     """
 
     entries: int
     size_bytes: int
-    last: EntryId | None
+    last: EntryId
     clients: int
+
+    @property
+    def last_edited_at(self) -> datetime | None:
+        """When the newest entry was taken; None if Redis knows of none."""
+        return datetime.fromtimestamp(self.last.milliseconds / 1000, UTC) if self.last != START else None
 
 
 class Streams:
@@ -126,7 +132,7 @@ class Streams:
             if isinstance(answer, RedisUnavailable):
                 raise answer
         return [
-            Glance(entries, size, EntryId.parse(last) if last else None, clients)
+            Glance(entries, size, EntryId.parse(last) if last else START, clients)
             for entries, size, last, clients in answers
         ]
 

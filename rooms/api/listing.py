@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from rooms import background, pool
 from rooms.backend import Backend, backend
@@ -81,13 +81,12 @@ async def _listed(services: Backend, rows: Sequence[Room]) -> list[Listed]:
 
 
 def _told(row: Room, glance: Glance) -> Listed:
-    edited = glance.last.milliseconds / 1000 if glance.last else 0
     return Listed(
         name=row.name,
         stored_bytes=row.snapshot_bytes + row.delta_bytes,
         waiting_entries=glance.entries,
         waiting_bytes=glance.size_bytes,
         clients=glance.clients,
-        last_edited_at=datetime.fromtimestamp(edited, UTC) if edited else None,
+        last_edited_at=glance.last_edited_at,
         last_persisted_at=row.last_persisted_at,
     )

@@ -3,28 +3,19 @@
 import asyncio
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.services import migrate
 from tests.integration.sites import Site, typed, within
+from tests.integration.sites import site as site
 from tests.support.gate import OPEN, Gate
 from tests.support.postgres import Postgres
 from tests.support.s3 import S3
-from tests.support.valkey import Valkey
 
 ROOMS = [f"room-{number}" for number in range(5)]
 FILES = {"YREDIS_STORE": "persistence.stores.files.FileStore"}
-
-
-@pytest.fixture
-def site(tmp_path: Path, own_valkey: Valkey, sqlite_template: Path) -> Iterator[Site]:
-    """A site of the test's own."""
-    site = Site(tmp_path / "site", own_valkey, sqlite_template)
-    yield site
-    site.stop()
 
 
 async def written(site: Site, text: str) -> None:

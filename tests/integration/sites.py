@@ -4,9 +4,10 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import pytest
 from pycrdt import Doc, Text
 
 from rooms import names
@@ -125,3 +126,11 @@ class Site:
 def nowhere() -> str:
     """Return the url of a Redis that does not answer."""
     return f"redis://127.0.0.1:{free_port()}/0"
+
+
+@pytest.fixture
+def site(tmp_path: Path, own_valkey: Valkey, sqlite_template: Path) -> Iterator[Site]:
+    """A site of the test's own."""
+    site = Site(tmp_path / "site", own_valkey, sqlite_template)
+    yield site
+    site.stop()

@@ -65,6 +65,18 @@ async def test_the_list_has_rooms_that_were_never_persisted_and_what_redis_knows
     assert 'class="field-last_edited nowrap">-' not in page
 
 
+async def test_a_room_that_was_only_asked_about_was_never_edited(serve: Serve) -> None:
+    hub = await serve()
+    await hub.backend.streams.begin("new")
+
+    def look() -> str:
+        Room.objects.create(name="new")
+        return staff("view_room").get(LIST).content.decode()
+
+    page = await pool.run(look)
+    assert 'class="field-last_edited nowrap">-' in page or '<td class="field-last_edited">-' in page
+
+
 async def test_10000_rooms_are_few_queries_and_one_round_trip(
     configure: Configure, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,13 +119,15 @@ async def test_a_rooms_page_tells_who_is_there_harmlessly(serve: Serve, seat: Se
     peer.show(7, 1, json.dumps({"user": {"name": "<script>alert(1)</script>"}}))
     peer.show(8, 1, json.dumps({"user": "nobody"}))
     peer.show(9, 1, "[1]")
+    peer.show(10, 1, '{"user": {"name": "half an emoji \\ud83d and \\u202egnp.exe"}}')
     peer.add("hello")
     await settled(peer)
-    await eventually(lambda: peer.sees(9))
+    await eventually(lambda: peer.sees(10))
     row = await row_of("essay")
     page = await pool.run(lambda: staff("view_room").get(f"{LIST}{row.pk}/change/").content.decode())
     assert "&lt;script&gt;alert(1)&lt;/script&gt; (user &lt;b&gt;7&lt;/b&gt;, client 7)" in page
     assert page.count("? (user ") == 2
+    assert "half an emoji \\ud83d and \\u202egnp.exe (user" in page
     assert "<script>alert" not in page
 
 

@@ -59,6 +59,12 @@ async def sets() -> AsyncIterator[KeySets]:
     await sets.aclose()
 
 
+def nothing_lasts(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let these times be over at once."""
+    for name in names:
+        monkeypatch.setattr(jwks, name, 0.0)
+
+
 async def kids(sets: KeySets, publisher: Publisher, kid: str | None = "old") -> set[str | None]:
     """Return the ids of the keys that a token may be tried with."""
     keys, _ = await sets.keys(Source("ES384", url=publisher.authority.url), kid)
@@ -90,8 +96,7 @@ async def test_keys_that_are_no_longer_fresh_are_used_while_they_are_asked_for(
     sets: KeySets, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await kids(sets, publisher)
-    for name in ("AGAIN_SECONDS", "FRESH_SECONDS"):
-        monkeypatch.setattr(jwks, name, 0.0)
+    nothing_lasts(monkeypatch, "AGAIN_SECONDS", "FRESH_SECONDS")
     publisher.kids = ["new"]
     assert await kids(sets, publisher) == {"old"}
     async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -103,8 +108,7 @@ async def test_a_withdrawn_key_is_refused_when_its_time_is_over(
     sets: KeySets, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await kids(sets, publisher)
-    for name in ("AGAIN_SECONDS", "FRESH_SECONDS", "KEEP_SECONDS"):
-        monkeypatch.setattr(jwks, name, 0.0)
+    nothing_lasts(monkeypatch, "AGAIN_SECONDS", "FRESH_SECONDS", "KEEP_SECONDS")
     publisher.kids = ["new"]
     assert await kids(sets, publisher) == {"new"}
 
@@ -113,8 +117,7 @@ async def test_a_server_that_is_away_delays_nobody_whose_key_is_known(
     sets: KeySets, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await kids(sets, publisher)
-    for name in ("FRESH_SECONDS", "KEEP_SECONDS"):
-        monkeypatch.setattr(jwks, name, 0.0)
+    nothing_lasts(monkeypatch, "FRESH_SECONDS", "KEEP_SECONDS")
     monkeypatch.setattr(jwks, "AGAIN_SECONDS", 0.2)
     await asyncio.sleep(0.2)
     publisher.status = "503 Away"
@@ -132,8 +135,7 @@ async def test_a_key_that_was_withdrawn_while_nobody_came_is_refused(
     """The last question failed, but that was long ago."""
     await kids(sets, publisher)
     publisher.status = "503 Away"
-    for name in ("AGAIN_SECONDS", "FRESH_SECONDS", "KEEP_SECONDS"):
-        monkeypatch.setattr(jwks, name, 0.0)
+    nothing_lasts(monkeypatch, "AGAIN_SECONDS", "FRESH_SECONDS", "KEEP_SECONDS")
     assert await kids(sets, publisher) == {"old"}
     publisher.status, publisher.kids = "200 OK", ["new"]
     await asyncio.sleep(0.01)
@@ -145,8 +147,7 @@ async def test_keys_whose_server_is_away_for_too_long_let_nobody_in(
 ) -> None:
     await kids(sets, publisher)
     publisher.status = "503 Away"
-    for name in ("RETRY_SECONDS", "FRESH_SECONDS", "KEEP_SECONDS", "LOSE_SECONDS"):
-        monkeypatch.setattr(jwks, name, 0.0)
+    nothing_lasts(monkeypatch, "RETRY_SECONDS", "FRESH_SECONDS", "KEEP_SECONDS", "LOSE_SECONDS")
     with pytest.raises(DecisionUnavailable):
         await kids(sets, publisher)
     publisher.status = "200 OK"

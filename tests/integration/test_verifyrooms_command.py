@@ -4,23 +4,13 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.integration.sites import Site, nowhere, typed, within
-from tests.support.valkey import Valkey
+from tests.integration.sites import site as site
 
 FILES = {"YREDIS_STORE": "persistence.stores.files.FileStore"}
-
-
-@pytest.fixture
-def site(tmp_path: Path, own_valkey: Valkey, sqlite_template: Path) -> Iterator[Site]:
-    """A site of the test's own."""
-    site = Site(tmp_path / "site", own_valkey, sqlite_template)
-    yield site
-    site.stop()
 
 
 async def filled(site: Site, *rooms: str, env: dict[str, str] | None = None) -> None:
@@ -63,6 +53,8 @@ class TestWell:
         await filled(site, "essay")
         await site.write("essay", typed("more"), debounce_seconds=60)
         await site.write("new", typed("hello"), debounce_seconds=60)
+        made = 'from rooms.models import Room; Room.objects.create(name="new")'  # as servers do
+        assert site.manage("shell", "--no-imports", "-c", made).returncode == 0
         lines = {line.split()[0]: line.split()[1:] for line in clean(site).splitlines()}
         assert (lines["essay"][0], lines["essay"][2:]) == ("2", ["1", "ok"])
         assert lines["new"] == ["0", "0", "1", "not", "persisted"]

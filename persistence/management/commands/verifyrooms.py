@@ -65,7 +65,8 @@ class Command(BaseCommand):
     def show(self, result: Verified) -> None:
         """Print a room's lines."""
         numbers = (result.segments, result.size_bytes, result.stream_entries)
-        self.stdout.write(LINE.format(result.room, *numbers, result.state or "not persisted"))
+        is_new = not result.segments and result.state in ("", Room.State.OK)
+        self.stdout.write(LINE.format(result.room, *numbers, "not persisted" if is_new else result.state))
         self.failing += [result.room] if result.state == Room.State.FAILING else []
         for finding in result.findings:
             self.stdout.write(self.style.ERROR(f"  {finding}"))
