@@ -35,6 +35,10 @@ class Segment(models.Model):
     class Meta:
         verbose_name = _("segment")
         verbose_name_plural = _("segments")
+        permissions = (
+            ("persist_room", _("Can persist a room at once")),
+            ("compact_room", _("Can compact a room's segments")),
+        )
         indexes = [models.Index(fields=["room", "generation", "id"], name="yredis_segment_chain")]
         constraints = [
             models.CheckConstraint(
@@ -62,6 +66,10 @@ class Quarantined(models.Model):
     class Meta:
         verbose_name = _("entry in quarantine")
         verbose_name_plural = _("entries in quarantine")
+        permissions = (
+            ("release_quarantined", _("Can release an entry from quarantine")),
+            ("discard_quarantined", _("Can discard an entry in quarantine")),
+        )
 
     def __str__(self) -> str:
         return f"{self.entry_id}: {self.reason}"

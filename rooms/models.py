@@ -57,7 +57,15 @@ class Room(models.Model):
     class Meta:
         verbose_name = _("room")
         verbose_name_plural = _("rooms")
-        permissions = (("kick_room", _("Can disconnect everybody from a room")),)
+        permissions = (
+            ("kick_room", _("Can disconnect everybody from a room")),
+            ("freeze_room", _("Can make a room read-only, and writable again")),
+            ("softdelete_room", _("Can delete a room so that it can be restored")),
+            ("restore_room", _("Can restore a deleted room")),
+            ("erase_room", _("Can erase a room for good")),
+            ("export_room", _("Can export a room's document")),
+            ("import_room", _("Can import a document into an empty room")),
+        )
 
     def __str__(self) -> str:
         return self.name
