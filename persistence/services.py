@@ -11,6 +11,7 @@ from rooms.compute import Compute
 from rooms.conf import Conf
 from rooms.events import Events
 from rooms.metrics import Count, count
+from rooms.policies import Policies
 from rooms.queue import Queue
 from rooms.store import store
 from rooms.streams import Streams
@@ -27,6 +28,7 @@ class Services:
     queue: Queue
     store: SegmentStore
     events: Events
+    policies: Policies
 
 
 @asynccontextmanager
@@ -42,7 +44,8 @@ async def connected() -> AsyncIterator[Services]:
     try:
         queue = Queue(backend.client, backend.keys, backend.conf)
         chosen = cast("SegmentStore", store())
-        yield Services(backend.conf, backend.streams, backend.compute, quick, queue, chosen, backend.events)
+        ours = (backend.conf, backend.streams, backend.compute, quick, queue, chosen)
+        yield Services(*ours, events=backend.events, policies=backend.policies)
     finally:
         await quick.aclose()
         await backend.aclose()
