@@ -80,7 +80,7 @@ class RoomAdmin(DeedAdmin):
     list_per_page = 100
     show_full_result_count = False
     readonly_fields = ("document", "present")
-    actions = ("disconnect",)
+    actions: tuple[str, ...] = ("disconnect",)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that looks at Redis."""
