@@ -12,6 +12,7 @@ from rooms.conf import Conf
 from rooms.errors import StoreUnavailable
 from rooms.events import Events
 from rooms.metrics import Count, count
+from rooms.policies import Policies
 from rooms.queue import Queue
 from rooms.store import store
 from rooms.streams import Streams
@@ -28,6 +29,7 @@ class Services:
     queue: Queue
     store: SegmentStore
     events: Events
+    policies: Policies
 
 
 @asynccontextmanager
@@ -43,7 +45,8 @@ async def connected() -> AsyncIterator[Services]:
     try:
         queue = Queue(backend.client, backend.keys, backend.conf)
         chosen = cast("SegmentStore", store())
-        yield Services(backend.conf, backend.streams, backend.compute, quick, queue, chosen, backend.events)
+        ours = (backend.conf, backend.streams, backend.compute, quick, queue, chosen)
+        yield Services(*ours, events=backend.events, policies=backend.policies)
     finally:
         await quick.aclose()
         await backend.aclose()
