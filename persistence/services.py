@@ -63,4 +63,5 @@ async def shared() -> Services:
     if not isinstance(chosen, SegmentStore):
         raise StoreUnavailable(f"{type(chosen).__name__} is no store that rooms can be persisted in")
     queue = Queue(ours.client, ours.keys, ours.conf)
-    return Services(ours.conf, ours.streams, ours.compute, ours.compute, queue, chosen, ours.events)
+    connections = (ours.conf, ours.streams, ours.compute, ours.compute, queue, chosen)
+    return Services(*connections, events=ours.events, policies=ours.policies)
