@@ -1,29 +1,23 @@
 """Rooms in the admin: what their rows say, and what Redis knows of them now."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
-from django.template.response import TemplateResponse
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from rooms import background
+from rooms.admin_actions import DeedAdmin, deed
 from rooms.api import people
 from rooms.backend import backend
 from rooms.errors import YRedisError
 from rooms.models import Room
 from rooms.preview_html import as_html, visible
 from rooms.streams import Glance
-
-if TYPE_CHECKING:
-    Base = admin.ModelAdmin[Room]
-else:  # generic for type checkers only
-    Base = admin.ModelAdmin
 
 MOST_NAME = 100
 """Characters of a name that are shown."""
@@ -65,7 +59,7 @@ class LiveChangeList(ChangeList):
 
 
 @admin.register(Room)
-class RoomAdmin(Base):
+class RoomAdmin(DeedAdmin):
     """When each room was persisted, how large it is, who is there, and what is wrong with it."""
 
     list_display = (
@@ -86,7 +80,7 @@ class RoomAdmin(Base):
     list_per_page = 100
     show_full_result_count = False
     readonly_fields = ("document", "present")
-    actions = ("disconnect",)
+    actions: tuple[str, ...] = ("disconnect",)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that looks at Redis."""
@@ -138,32 +132,16 @@ class RoomAdmin(Base):
         rows = [(_name(one), one.user_id or "-", one.client_id, one.server_id) for one in found]
         return format_html_join("", "<div>{} (user {}, client {}) on {}</div>", rows) or "-"
 
-    @admin.action(description=_("Disconnect everybody"), permissions=["kick"])
-    def disconnect(self, request: HttpRequest, queryset: QuerySet[Room]) -> HttpResponse | None:
-        """Close all connections to rooms with 4403, once that is confirmed."""
-        rooms = list(queryset)
-        if "confirmed" not in request.POST:
-            context = {
-                **self.admin_site.each_context(request),
-                "title": _("Disconnect everybody?"),
-                "rooms": rooms,
-                "opts": self.opts,
-                "action": "disconnect",
-            }
-            return TemplateResponse(request, "admin/yredis_rooms/room/confirm.html", context)
-        try:
-            for room in rooms:
-                people.kick_sync(room.name, reason="disconnected by an admin")
-                self.log_change(request, room, "Disconnected everybody.")
-        except YRedisError as error:
-            messages.error(request, _("Not all could be disconnected: %s") % error)
-        else:
-            messages.success(request, _("Everybody is disconnected; who may enter can come back by loading the page."))
-        return None
-
-    def has_kick_permission(self, request: HttpRequest) -> bool:
-        """Return whether somebody may disconnect people."""
-        return request.user.has_perm("yredis_rooms.kick_room")
+    @deed(
+        _("Disconnect everybody"),
+        permission="yredis_rooms.kick_room",
+        question=_("Close everybody's connection to these rooms?"),
+        consequences=_("Who may enter can come back by loading the page."),
+        done=_("Everybody was disconnected."),
+    )
+    def disconnect(self, request: HttpRequest, room: Room) -> None:
+        """Close all connections to a room with 4403."""
+        people.kick_sync(room.name, reason="disconnected by an admin")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: servers and workers add rooms."""
