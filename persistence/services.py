@@ -10,8 +10,10 @@ from rooms.backend import Backend
 from rooms.compute import Compute
 from rooms.conf import Conf
 from rooms.events import Events
+from rooms.keys import Keys
 from rooms.metrics import Count, count
 from rooms.queue import Queue
+from rooms.redis_client import RedisClient
 from rooms.store import store
 from rooms.streams import Streams
 
@@ -27,6 +29,8 @@ class Services:
     queue: Queue
     store: SegmentStore
     events: Events
+    client: RedisClient
+    keys: Keys
 
 
 @asynccontextmanager
@@ -42,7 +46,17 @@ async def connected() -> AsyncIterator[Services]:
     try:
         queue = Queue(backend.client, backend.keys, backend.conf)
         chosen = cast("SegmentStore", store())
-        yield Services(backend.conf, backend.streams, backend.compute, quick, queue, chosen, backend.events)
+        yield Services(
+            backend.conf,
+            backend.streams,
+            backend.compute,
+            quick,
+            queue,
+            chosen,
+            backend.events,
+            backend.client,
+            backend.keys,
+        )
     finally:
         await quick.aclose()
         await backend.aclose()
