@@ -41,6 +41,15 @@ class Room(models.Model):
     quarantined = models.PositiveIntegerField(_("entries in quarantine"), default=0)
     has_gap = models.BooleanField(_("waits for a missing update"), default=False)
     is_verbatim = models.BooleanField(_("kept as it was sent"), default=False)
+    activity = models.JSONField(
+        _("activity"),
+        default=list,
+        db_default=Value(
+            [], models.JSONField()
+        ),  # of the release before, which runs beside this one, rows come without
+        editable=False,
+        help_text=_("Points of an hour each: hour since the epoch, updates persisted in it, bytes at its end."),
+    )
     state = models.GeneratedField(
         verbose_name=_("state"),
         expression=Case(

@@ -88,6 +88,14 @@ class TestCommit:
         assert (outcome.delta_bytes, outcome.delta_count) == (sum(sizes), 2)
         assert (row().delta_bytes, row().delta_count) == (sum(sizes), 2)
 
+    def test_what_is_persisted_within_an_hour_is_a_point_of_the_activity(self) -> None:
+        committed(delta(1, b"a", b"b"))
+        committed(delta(2, b"c", start=9))
+        points = row().activity
+        assert sum(entries for _, entries, _ in points) == 3
+        assert points[-1][2] == row().delta_bytes
+        assert abs(points[-1][0] - timezone.now().timestamp() // 3600) <= 1
+
     def test_a_hundred_rooms_are_one_transaction_of_few_queries(self, django_assert_max_num_queries: Any) -> None:
         with django_assert_max_num_queries(120):
             outcomes = committed(*(delta(1, b"a", room=f"room-{number}") for number in range(100)))
