@@ -1,7 +1,7 @@
 """Charts are harmless pictures: what is drawn is where it belongs, and texts say it too."""
 
 import re
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -18,7 +18,7 @@ def chart(*points: Point, title: str = "connections", begins: float = 0.0, ends:
 
 def paths(drawn: str) -> list[str]:
     """Return the lines, without the areas below them."""
-    return [path.get("d", "") for path in ElementTree.fromstring(drawn).iter(f"{SVG}path") if path.get("stroke")]
+    return [path.get("d", "") for path in ET.fromstring(drawn).iter(f"{SVG}path") if path.get("stroke")]
 
 
 class TestLine:
@@ -41,7 +41,7 @@ class TestLine:
 
 class TestSticks:
     def test_each_is_as_high_as_its_value_and_stands_on_the_floor(self):
-        drawn = ElementTree.fromstring(sticks(chart((0, 2), (50, 4)), width_seconds=10))
+        drawn = ET.fromstring(sticks(chart((0, 2), (50, 4)), width_seconds=10))
         rects = [(float(one.get("y", 0)), float(one.get("height", 0))) for one in drawn.iter(f"{SVG}rect")]
         assert [y + height for y, height in rects] == [FLOOR, FLOOR]
         assert rects[1] == (TOP, FLOOR - TOP)
@@ -50,9 +50,15 @@ class TestSticks:
 class TestTexts:
     @pytest.mark.parametrize("draw", [lambda one: line(one, gap_seconds=9), lambda one: sticks(one, width_seconds=9)])
     def test_the_title_tells_a_screen_reader_all_that_the_texts_say(self, draw):
-        found = ElementTree.fromstring(draw(chart((0, 3), (50, 20), (100, 12))))
+        found = ET.fromstring(draw(chart((0, 3), (50, 20), (100, 12))))
         assert found.findtext(f"{SVG}title") == "connections: 12, from 3 to 20"
-        assert [text.text for text in found.iter(f"{SVG}text")] == ["connections", "12", "before", "from 3 to 20", "now"]
+        assert [text.text for text in found.iter(f"{SVG}text")] == [
+            "connections",
+            "12",
+            "before",
+            "from 3 to 20",
+            "now",
+        ]
 
     def test_without_points_it_says_so(self):
         assert "nothing yet" in line(chart(), gap_seconds=9)
