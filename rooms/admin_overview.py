@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from rooms import background, durability
-from rooms.amounts import lasted, plain, size
+from rooms.amounts import UNKNOWN, lasted, plain, size
 from rooms.backend import backend
 from rooms.charts import Chart, line
 from rooms.errors import YRedisError
@@ -23,6 +23,7 @@ from rooms.heartbeats import Beat
 from rooms.history import MOST_SAMPLES, SAMPLE_SECONDS, History
 from rooms.models import Room
 from rooms.preview_html import visible
+from rooms.redis_client import Memory
 from rooms.survey import (
     APPENDS_PER_SECOND,
     IN_HAND,
@@ -121,12 +122,11 @@ def moment(found: Survey, configured: Mapping[str, str]) -> dict[str, Any]:
 
 def _figures(found: Survey) -> list[tuple[str, str, str]]:
     """Return titles, values, and what else is to say of them."""
-    backlog, memory = found.backlog, found.memory
+    backlog = found.backlog
     due = _("%(due)s due, %(overdue)s of them overdue") % {
         "due": plain(backlog.due),
         "overdue": plain(backlog.overdue),
     }
-    limit = _("of %s") % size(memory.most_bytes) if memory.most_bytes else _("without a limit")
     oldest = "-" if backlog.oldest_seconds is None else lasted(backlog.oldest_seconds)
     return [
         (_("Connections"), plain(found.of_servers(SEATS)), ""),
@@ -134,8 +134,17 @@ def _figures(found: Survey) -> list[tuple[str, str, str]]:
         (_("Appends per second"), plain(found.of_servers(APPENDS_PER_SECOND)), ""),
         (_("Rooms to persist"), plain(backlog.waiting), due),
         (_("Oldest unpersisted entry"), oldest, ""),
-        (_("Redis memory"), size(memory.used_bytes), limit),
+        (_("Redis memory"), *_memory(found.memory)),
     ]
+
+
+def _memory(memory: Memory | None) -> tuple[str, str]:
+    """Return what Redis uses, and of how much."""
+    if memory is None:
+        return UNKNOWN, ""
+    return size(memory.used_bytes), (
+        _("of %s") % size(memory.most_bytes) if memory.most_bytes else _("without a limit")
+    )
 
 
 def _server(beat: Beat, found: Survey) -> dict[str, Any]:

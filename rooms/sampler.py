@@ -30,7 +30,8 @@ class Sampler:
         try:
             if await self._client.run(Call(script("turn"), (self._keys.sampling,), (int(TURN_SECONDS * 1000),))):
                 found = await survey(self._client, self._keys, self._conf)
-                await self._client.run(history.add(self._keys, found.sample))
+                if found.sample is not None:
+                    await self._client.run(history.add(self._keys, found.sample))
         except YRedisError as error:
             logger.debug("Could not take a sample: %s", error)
 

@@ -49,14 +49,15 @@ class Survey:
 
     Args:
         servers, workers: also those that are silent for long.
-        unanswered: questions of which Redis answered none, as when a node of a cluster is away: numbers are too low.
+        memory: None if one master of a cluster, or this Redis, does not tell.
+        unanswered: questions without an answer, as when a node of a cluster is away: numbers are too low.
         heartbeat_seconds: who was silent for several times that is dead.
     """
 
     servers: Sequence[Beat]
     workers: Sequence[Beat]
     backlog: Backlog
-    memory: Memory
+    memory: Memory | None
     history: History
     unanswered: int
     heartbeat_seconds: float
@@ -67,8 +68,10 @@ class Survey:
         return sum(each.number(position) or 0 for each in living)
 
     @property
-    def sample(self) -> Sample:
-        """What the history keeps of it."""
+    def sample(self) -> Sample | None:
+        """What the history keeps of it; None if Redis does not tell enough."""
+        if self.memory is None:
+            return None
         return Sample(
             self.of_servers(SEATS),
             self.of_servers(APPENDS_PER_SECOND),
@@ -90,7 +93,7 @@ async def survey(client: RedisClient, keys: Keys, conf: Conf) -> Survey:
     """
     calls = [heartbeats.look(keys.servers), heartbeats.look(keys.workers), history.look(keys)]
     calls += [_backlog_call(keys, shard) for shard in range(conf.shards)]
-    answers, memory = await asyncio.gather(client.run_together(calls), client.memory())
+    answers, memory = await asyncio.gather(client.run_together(calls), _memory(client))
     silent = [answer for answer in answers if isinstance(answer, RedisUnavailable)]
     if len(silent) == len(answers):
         raise silent[0]
@@ -101,9 +104,16 @@ async def survey(client: RedisClient, keys: Keys, conf: Conf) -> Survey:
         backlog=_backlog([each for each in shards if each is not None]),
         memory=memory,
         history=history.read(past) if past else NO_HISTORY,
-        unanswered=len(silent),
+        unanswered=len(silent) + (memory is None),
         heartbeat_seconds=conf.heartbeat_seconds,
     )
+
+
+async def _memory(client: RedisClient) -> Memory | None:
+    try:
+        return await client.memory()
+    except RedisUnavailable:
+        return None
 
 
 def _backlog_call(keys: Keys, shard: int) -> Call:

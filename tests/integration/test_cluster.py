@@ -106,6 +106,7 @@ async def test_a_whole_cluster_is_looked_at(hubs: tuple[Hub, Hub]) -> None:
     found = await survey(backend.client, backend.keys, backend.conf)
     assert (len(found.servers), found.backlog.waiting, found.unanswered) == (2, len(NAMES), 0)
     assert found.history.samples[-1][1].backlog == len(NAMES)
+    assert found.memory is not None
     assert found.memory.used_bytes > 0
 
 

@@ -45,6 +45,7 @@ class TestBacklog:
         found = await look(rooms_in)
         assert found.backlog == Backlog(0, 0, 0, None)
         assert (found.servers, found.workers, found.unanswered) == ([], [], 0)
+        assert found.memory is not None
         assert found.memory.used_bytes > 0
 
     async def test_it_tells_what_waits_what_is_due_and_what_for_long(
@@ -121,13 +122,25 @@ class TestSampler:
                 await Sampler(rooms.client, rooms.keys, rooms.conf).sample()
         assert [record.levelname for record in caplog.records if record.name == "rooms.sampler"] == ["DEBUG"]
 
+    async def test_a_redis_that_does_not_tell_its_memory_has_no_sample_and_is_looked_at(
+        self, own_valkey: Valkey, configure: Configure
+    ) -> None:
+        async with connected(configure(own_valkey)) as rooms:
+            with own_valkey.client() as client:
+                client.acl_setuser(
+                    "default", enabled=True, nopass=True, keys="*", channels="*", commands=["+@all", "-info"]
+                )
+                await Sampler(rooms.client, rooms.keys, rooms.conf).sample()
+                found = await look(rooms)
+        assert (found.memory, found.unanswered, found.history.samples) == (None, 1, ())
+
     async def test_a_full_redis_still_keeps_it(self, own_valkey: Valkey, configure: Configure) -> None:
         async with connected(configure(own_valkey)) as rooms:
             with own_valkey.client() as client:
                 client.config_set("maxmemory", "1")
                 await Sampler(rooms.client, rooms.keys, rooms.conf).sample()
                 assert client.llen(rooms.keys.history) == 1
-                assert (await look(rooms)).memory.most_bytes == 1
+                assert (await rooms.client.memory()).most_bytes == 1
 
 
 async def test_a_server_tells_how_many_updates_it_appends(hub: Hub, redis_of: "redis.Redis") -> None:
