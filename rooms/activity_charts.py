@@ -31,13 +31,13 @@ def activity_charts(activity: Any) -> SafeString | str:
     edits: list[Point] = [(at, float(point[1])) for at, point in zip(hours, known, strict=True)]
     sizes: list[Point] = [(at, float(point[2])) for at, point in zip(hours, known, strict=True)]
     begins, ends = hours[0], max(hours[-1] + HOUR_SECONDS, hours[0] + SHORTEST_SECONDS)
-    labels = (_moment(begins), _moment(ends))
+    labels = (_day(begins), _day(ends))
     return format_html(
-        "{} {}",
+        "<div>{}</div><div>{}</div>",
         sticks(Chart(_("updates an hour"), edits, begins, ends, labels), width_seconds=HOUR_SECONDS),
         line(Chart(_("bytes persisted"), sizes, begins, ends, labels, filesizeformat), gap_seconds=ends - begins),
     )
 
 
-def _moment(at: float) -> str:
-    return date_format(localtime(datetime.fromtimestamp(at, UTC)), "SHORT_DATETIME_FORMAT")
+def _day(at: float) -> str:
+    return date_format(localtime(datetime.fromtimestamp(at, UTC)), "SHORT_DATE_FORMAT")

@@ -54,6 +54,7 @@ async def page(request: pytest.FixtureRequest, site: Stack, browser: Browser) ->
     await opened.get_by_label("Password").fill(passwords["admin"])
     await opened.get_by_role("button", name="Log in").click()
     await opened.get_by_role("link", name="Overview").click()
+    await opened.wait_for_url("**/overview/", wait_until="load")  # with its script
     yield opened
     await context.close()
     assert complaints == []
