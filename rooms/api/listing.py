@@ -68,7 +68,7 @@ def rooms_sync() -> Iterator[Listed]:
 
 
 def _page(after: str) -> list[Room]:
-    return list(Room.objects.filter(name__gt=after).order_by("name")[:PAGE])
+    return list(Room.objects.filter(name__gt=after).order_by("name").defer("activity")[:PAGE])
 
 
 def _known(names: set[str]) -> set[str]:
