@@ -118,7 +118,6 @@ class Compactor:
         A lease that was lost meanwhile is noted.
 
         Args:
-            size_bytes: about what its segments have.
             is_due: otherwise it is only found out whether the room has a gap, and cured of poison.
 
         Raises:

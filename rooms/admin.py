@@ -5,13 +5,15 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from rooms import background
-from rooms.admin_actions import DeedAdmin, deed
+from rooms.admin_actions import deed
+from rooms.admin_export import ExportForm, exported
+from rooms.admin_import import ImportAdmin
 from rooms.api import people
 from rooms.backend import backend
 from rooms.errors import YRedisError
@@ -59,7 +61,7 @@ class LiveChangeList(ChangeList):
 
 
 @admin.register(Room)
-class RoomAdmin(DeedAdmin):
+class RoomAdmin(ImportAdmin):
     """When each room was persisted, how large it is, who is there, and what is wrong with it."""
 
     list_display = (
@@ -80,7 +82,7 @@ class RoomAdmin(DeedAdmin):
     list_per_page = 100
     show_full_result_count = False
     readonly_fields = ("document", "present")
-    actions: tuple[str, ...] = ("disconnect",)
+    actions: tuple[str, ...] = ("disconnect", "export")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that looks at Redis."""
@@ -142,6 +144,18 @@ class RoomAdmin(DeedAdmin):
     def disconnect(self, request: HttpRequest, room: Room) -> None:
         """Close all connections to a room with 4403."""
         people.kick_sync(room.name, reason="disconnected by an admin")
+
+    @deed(
+        _("Export"),
+        permission="yredis_rooms.export_room",
+        question=_("Export this room's document?"),
+        done=_("The document was exported."),
+        form=ExportForm,
+        one_at_a_time=True,
+    )
+    def export(self, request: HttpRequest, room: Room, *, format: str) -> HttpResponse:  # noqa: A002  # a field's name
+        """Return the document as a file."""
+        return exported(room.name, format)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: servers and workers add rooms."""
