@@ -4,18 +4,14 @@ It decodes whatever clients have sent, so it runs in a compute child.
 """
 
 import json
-from base64 import b64encode
 from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
-from pycrdt._array import Array  # from the modules, as a compute child does without the package around them
-from pycrdt._doc import Doc
-from pycrdt._map import Map
-from pycrdt._text import Text
+from pycrdt._doc import Doc  # from the modules, as a compute child does without the package around them
 from pycrdt._xml import XmlElement, XmlFragment, XmlText
 
-from rooms.roots import XML, root_of
+from rooms.roots import root_of
 
 MOST_EXACT = 2.0**53
 """Up to it JavaScript's numbers are whole."""
@@ -25,10 +21,10 @@ def as_json(updates: Sequence[bytes]) -> str:
     """Return an object of all roots by name, each with its kind and its content.
 
     That is a list of {"insert": ..., "attributes": ...} for text, as Quill has it, XML as one text, or what is in a map
-    or an array; null for an empty root. Bytes are in Base64, and what is no number for JSON is text.
+    or an array; null for an empty root. As with JSON.stringify NaN is null; bytes are lists of numbers.
     """
     found = {name: {"kind": kind, "content": _content(kind, value)} for name, kind, value in _roots(updates)}
-    return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False)
+    return json.dumps(found, indent=2, ensure_ascii=False)
 
 
 def as_text(updates: Sequence[bytes]) -> str:
@@ -50,28 +46,29 @@ def _content(kind: str, value: Any) -> Any:
     if kind == "text":
         runs = ((_plain(what), formats) for what, formats in value)
         return [{"insert": what, **({"attributes": _plain(formats)} if formats else {})} for what, formats in runs]
-    return str(value) if kind == "xml" else _plain(value)
+    return str(value) if kind == "xml" else _tree(value)
+
+
+def _tree(value: Any) -> Any:
+    """Return what is in a map or an array; pycrdt writes it as JSON at once, and gives an item in time of its index."""
+    return None if value is None else json.loads(str(value))
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON can hold it."""
-    if isinstance(value, Map | dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, Array | list):
-        return [_plain(one) for one in value]
-    if isinstance(value, bytes | bytearray):
-        return b64encode(value).decode()
+    """Return a format, or what is embedded in a text, as JSON has it."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | bytes | bytearray):
+        return list(map(_plain, value))
     if isinstance(value, float):
         return _number(value)
-    if isinstance(value, Text | XML):
-        return str(value)
-    return value if isinstance(value, str | int | None) else type(value).__name__
+    return value
 
 
-def _number(value: float) -> float | int | str:
+def _number(value: float) -> float | int | None:
     """Return a number as JavaScript would write it."""
     if not isfinite(value):
-        return str(value)
+        return None
     return int(value) if value.is_integer() and abs(value) <= MOST_EXACT else value
 
 
@@ -80,7 +77,7 @@ def _text(kind: str, value: Any) -> str:
         return _without_formats(value)
     if kind == "xml":
         return "\n".join(_blocks(value))
-    return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    return json.dumps(_tree(value), indent=2, ensure_ascii=False)
 
 
 def _without_formats(runs: Sequence[tuple[Any, Any]]) -> str:
