@@ -14,7 +14,7 @@ from rooms import background
 from rooms.admin_actions import deed
 from rooms.admin_export import ExportForm, exported
 from rooms.admin_import import ImportAdmin
-from rooms.api import people
+from rooms.api import people, ruling
 from rooms.backend import backend
 from rooms.errors import YRedisError
 from rooms.models import Room
@@ -75,14 +75,14 @@ class RoomAdmin(ImportAdmin):
         "waiting",
         "last_error",
     )
-    list_filter = ("state", "last_persisted_at", "created_at")
+    list_filter = ("state", "is_read_only", "last_persisted_at", "created_at")
     search_fields = ("name",)
     date_hierarchy = "last_persisted_at"
     ordering = ("name",)
     list_per_page = 100
     show_full_result_count = False
     readonly_fields = ("document", "present")
-    actions: tuple[str, ...] = ("disconnect", "export")
+    actions: tuple[str, ...] = ("disconnect", "export", "freeze", "thaw", "soft_delete", "restore", "erase")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that looks at Redis."""
@@ -157,12 +157,74 @@ class RoomAdmin(ImportAdmin):
         """Return the document as a file."""
         return exported(room.name, format)
 
+    @deed(
+        _("Make read-only"),
+        permission="yredis_rooms.freeze_room",
+        question=_("Let nobody write in these rooms?"),
+        consequences=_("Who is writing comes back as a reader at once."),
+        done=_("The room is read-only."),
+        applies=lambda room: not room.is_read_only,
+    )
+    def freeze(self, request: HttpRequest, room: Room) -> None:
+        """Let nobody write."""
+        ruling.freeze_sync(room.name)
+
+    @deed(
+        _("Make writable"),
+        permission="yredis_rooms.freeze_room",
+        question=_("Let people write in these rooms again?"),
+        done=_("Who may write can write again."),
+        applies=lambda room: room.is_read_only,
+    )
+    def thaw(self, request: HttpRequest, room: Room) -> None:
+        """Let those write who may."""
+        ruling.thaw_sync(room.name)
+
+    @deed(
+        _("Delete"),
+        permission="yredis_rooms.softdelete_room",
+        question=_("Delete these rooms?"),
+        consequences=_(
+            "Everybody is disconnected and nobody can enter. What is in them is kept: they can be restored."
+        ),
+        done=_("The room is deleted."),
+        applies=lambda room: room.deleted_at is None,
+    )
+    def soft_delete(self, request: HttpRequest, room: Room) -> None:
+        """Let nobody enter, and keep everything."""
+        ruling.delete_sync(room.name)
+
+    @deed(
+        _("Restore"),
+        permission="yredis_rooms.restore_room",
+        question=_("Restore these rooms?"),
+        done=_("The room is restored."),
+        applies=lambda room: room.deleted_at is not None and not room.is_erasing,
+    )
+    def restore(self, request: HttpRequest, room: Room) -> None:
+        """Let people enter again."""
+        ruling.restore_sync(room.name)
+
+    @deed(
+        _("Erase"),
+        permission="yredis_rooms.erase_room",
+        question=_("Erase what is in these rooms, for good?"),
+        consequences=_(
+            "Everybody is disconnected, and nothing can be restored. The names can be used for new rooms. Who still "
+            "has the old document in an open page or a browser's database brings it back by opening the room again."
+        ),
+        done=_("The room is erased."),
+    )
+    def erase(self, request: HttpRequest, room: Room) -> None:
+        """Remove all that it holds."""
+        ruling.erase_sync(room.name)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: servers and workers add rooms."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: every column is the worker's."""
+        """Return False: columns are changed by the worker, and by deeds."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from rooms import pool
 from rooms.bells import Head
 from rooms.errors import StoreUnavailable
+from rooms.failpoints import failpoint
 from rooms.policy import Policy, version_of
 from rooms.store import Store, erase
 from rooms.streams import Streams
@@ -70,10 +71,13 @@ class Policies:
 
     async def settle(self, room: str) -> None:
         """Bring Redis and the store in line with what a room's row says; raise as `change`."""
+        failpoint("settle.row")
         policy: Policy = await pool.run(_rows().stored, room)
         if policy.is_erasing:
             await self._streams.govern(room, policy)  # nothing comes to the old document any more
+            failpoint("settle.redis")
             await erase(self._store, room)
+            failpoint("settle.store")
             await pool.run(_rows().end_erasing, room, policy.generation)
             policy = await pool.run(_rows().stored, room)
         await self._streams.govern(room, policy)

@@ -44,9 +44,28 @@ def quarantined() -> Quarantined:
     return Quarantined.objects.create(room=room(), entry_id="1-1", data=data, user_id="ann", reason="was poison")
 
 
+def frozen() -> Room:
+    """Return a room that is read-only."""
+    one = room()
+    api.freeze_sync(one.name)
+    return Room.objects.get(pk=one.pk)
+
+
+def deleted() -> Room:
+    """Return a room that is deleted."""
+    one = room()
+    api.delete_sync(one.name)
+    return Room.objects.get(pk=one.pk)
+
+
 CASES = {
     "disconnect": Case(ROOMS, "kick_room", room),
     "export": Case(ROOMS, "export_room", room, {"deed-format": "json"}),
+    "freeze": Case(ROOMS, "freeze_room", room),
+    "thaw": Case(ROOMS, "freeze_room", frozen),
+    "soft_delete": Case(ROOMS, "softdelete_room", room),
+    "restore": Case(ROOMS, "restore_room", deleted),
+    "erase": Case(ROOMS, "erase_room", room),
     "persist_now": Case(ROOMS, "persist_room", room),
     "compact": Case(ROOMS, "compact_room", room),
     "release": Case(QUARANTINE, "release_quarantined", quarantined),

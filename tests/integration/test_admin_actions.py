@@ -21,6 +21,7 @@ from rooms.backend import backend
 from rooms.background import run
 from rooms.entries import Entry, encode
 from rooms.models import Room
+from rooms.register import Register
 from tests.integration.admin_deeds import CASES, QUARANTINE, ROOMS, noted, quarantined, registered, room, staff
 from tests.integration.conftest import Configure
 from tests.integration.peers import text_update
@@ -34,6 +35,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 VIEWS = ("view_room", "view_quarantined")
 EVERY_DEED = pytest.mark.parametrize("name", CASES)
+
+
+@pytest.fixture(autouse=True)
+def no_rows_for_new_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let rooms have rows where a test makes them, not a little later; policies are asked for."""
+    monkeypatch.setattr(Register, "began", lambda register, room: None)
 
 
 @pytest.fixture(autouse=True)
