@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern
 from django.utils.html import format_html_join
@@ -14,7 +14,9 @@ from django.utils.translation import gettext_lazy as _
 
 from rooms import admin_overview, background
 from rooms.activity_charts import activity_charts
-from rooms.admin_actions import DeedAdmin, deed
+from rooms.admin_actions import deed
+from rooms.admin_export import ExportForm, exported
+from rooms.admin_import import ImportAdmin
 from rooms.api import people, ruling
 from rooms.backend import backend
 from rooms.errors import YRedisError
@@ -62,7 +64,7 @@ class LiveChangeList(ChangeList):
 
 
 @admin.register(Room)
-class RoomAdmin(DeedAdmin):
+class RoomAdmin(ImportAdmin):
     """When each room was persisted, how large it is, who is there, and what is wrong with it."""
 
     list_display = (
@@ -84,7 +86,7 @@ class RoomAdmin(DeedAdmin):
     show_full_result_count = False
     exclude = ("activity",)
     readonly_fields = ("document", "present", "activity_chart")
-    actions: tuple[str, ...] = ("disconnect", "freeze", "thaw", "soft_delete", "restore", "erase")
+    actions: tuple[str, ...] = ("disconnect", "export", "freeze", "thaw", "soft_delete", "restore", "erase")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that looks at Redis."""
@@ -159,6 +161,18 @@ class RoomAdmin(DeedAdmin):
     def disconnect(self, request: HttpRequest, room: Room) -> None:
         """Close all connections to a room with 4403."""
         people.kick_sync(room.name, reason="disconnected by an admin")
+
+    @deed(
+        _("Export"),
+        permission="yredis_rooms.export_room",
+        question=_("Export this room's document?"),
+        done=_("The document was exported."),
+        form=ExportForm,
+        one_at_a_time=True,
+    )
+    def export(self, request: HttpRequest, room: Room, *, format: str) -> HttpResponse:  # noqa: A002  # a field's name
+        """Return the document as a file."""
+        return exported(room.name, format)
 
     @deed(
         _("Make read-only"),
