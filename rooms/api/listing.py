@@ -33,6 +33,8 @@ class Listed:
     clients: int
     last_edited_at: datetime | None
     last_persisted_at: datetime | None
+    is_deleted: bool
+    is_read_only: bool
 
 
 async def rooms() -> AsyncIterator[Listed]:
@@ -89,4 +91,6 @@ def _told(row: Room, glance: Glance) -> Listed:
         clients=glance.clients,
         last_edited_at=glance.last_edited_at,
         last_persisted_at=row.last_persisted_at,
+        is_deleted=row.deleted_at is not None,
+        is_read_only=row.is_read_only,
     )
