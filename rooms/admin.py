@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern
 from django.utils.html import format_html_join
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rooms import admin_overview, background
@@ -17,6 +18,7 @@ from rooms.activity_charts import activity_charts
 from rooms.admin_actions import deed
 from rooms.admin_export import ExportForm, exported
 from rooms.admin_import import ImportAdmin
+from rooms.amounts import lasted
 from rooms.api import people, ruling
 from rooms.backend import backend
 from rooms.errors import YRedisError
@@ -35,6 +37,12 @@ def _name(one: people.Present) -> str:
     """Return the name that a client shows, where editors' bindings keep it; a client may say anything."""
     user = one.state.get("user") if isinstance(one.state, dict) else None
     return visible(str(user.get("name", "?"))[:MOST_NAME]) if isinstance(user, dict) else "?"
+
+
+def _line(one: people.Present) -> str:
+    """Return what is told of a client."""
+    words = {"name": _name(one), "user": one.user_id or "-", "client": one.client_id, "server": one.server_id}
+    return gettext("%(name)s (user %(user)s, client %(client)s) on %(server)s") % words
 
 
 async def _preview(name: str) -> list[dict[str, Any]]:
@@ -57,7 +65,8 @@ class LiveChangeList(ChangeList):
             glances = background.run(_glances([room.name for room in rooms])) if rooms else []
         except YRedisError as error:
             glances = []
-            messages.warning(request, _("Redis gives no answer, so nothing is known of the moment: %s") % error)
+            text = gettext("Redis gives no answer, so nothing is known of the moment: %(reason)s")
+            messages.warning(request, text % {"reason": error})
         for number, room in enumerate(rooms):
             room.glance = glances[number] if glances else None
         self.result_list = rooms
@@ -114,7 +123,7 @@ class RoomAdmin(ImportAdmin):
     @admin.display(description=_("lag"), ordering="lag_seconds")
     def lag(self, room: Room) -> str:
         """Return how old the oldest entry was at the last attempt to persist it."""
-        return f"{room.lag_seconds:.1f} s"
+        return lasted(room.lag_seconds)
 
     @admin.display(description=_("persisted"), ordering="snapshot_bytes")
     def stored(self, room: Room) -> str:
@@ -134,7 +143,7 @@ class RoomAdmin(ImportAdmin):
         try:
             return as_html(background.run(_preview(room.name)))
         except YRedisError as error:
-            return _("It can't be shown: %s") % error
+            return gettext("It can't be shown: %(reason)s") % {"reason": error}
 
     @admin.display(description=_("who is there"))
     def present(self, room: Room) -> str:
@@ -143,8 +152,7 @@ class RoomAdmin(ImportAdmin):
             found = people.awareness_sync(room.name)
         except YRedisError as error:
             return str(error)
-        rows = [(_name(one), one.user_id or "-", one.client_id, one.server_id) for one in found]
-        return format_html_join("", "<div>{} (user {}, client {}) on {}</div>", rows) or "-"
+        return format_html_join("", "<div>{}</div>", ((_line(one),) for one in found)) or "-"
 
     @admin.display(description=_("activity"))
     def activity_chart(self, room: Room) -> str:
