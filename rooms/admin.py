@@ -5,12 +5,15 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
+from django.urls import URLPattern
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
-from rooms import background
+from rooms import admin_overview, background
+from rooms.activity_charts import activity_charts
 from rooms.admin_actions import deed
 from rooms.admin_export import ExportForm, exported
 from rooms.admin_import import ImportAdmin
@@ -81,12 +84,21 @@ class RoomAdmin(ImportAdmin):
     ordering = ("name",)
     list_per_page = 100
     show_full_result_count = False
-    readonly_fields = ("document", "present")
+    exclude = ("activity",)
+    readonly_fields = ("document", "present", "activity_chart")
     actions: tuple[str, ...] = ("disconnect", "export", "freeze", "thaw", "soft_delete", "restore", "erase")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that looks at Redis."""
         return LiveChangeList
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the pages of rooms, with the overview of all."""
+        return [*admin_overview.urls(self), *super().get_urls()]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Room]:
+        """Return the rows without what only a room's own page shows."""
+        return super().get_queryset(request).defer("activity")
 
     @admin.display(description=_("clients"))
     def clients(self, room: Any) -> str:
@@ -133,6 +145,11 @@ class RoomAdmin(ImportAdmin):
             return str(error)
         rows = [(_name(one), one.user_id or "-", one.client_id, one.server_id) for one in found]
         return format_html_join("", "<div>{} (user {}, client {}) on {}</div>", rows) or "-"
+
+    @admin.display(description=_("activity"))
+    def activity_chart(self, room: Room) -> str:
+        """Return how much was persisted when, and how large the room was."""
+        return activity_charts(room.activity)
 
     @deed(
         _("Disconnect everybody"),
