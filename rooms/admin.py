@@ -106,7 +106,7 @@ class RoomAdmin(Base):
     @admin.display(description=_("lag"), ordering="lag_seconds")
     def lag(self, room: Room) -> str:
         """Return how old the oldest entry was at the last attempt to persist it."""
-        return f"{room.lag_seconds:.1f} s"
+        return f"{room.lag_seconds:.1f}\N{NO-BREAK SPACE}s"
 
     @admin.display(description=_("persisted"), ordering="snapshot_bytes")
     def stored(self, room: Room) -> str:

@@ -6,6 +6,7 @@ With nothing set, this is a safe site for one machine: DEBUG off, only localhost
 from pathlib import Path
 
 import environ
+from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
 from yredis_project.env import admin_theme, database, kept_secret_key, kept_token_key, segment_storage, yredis
@@ -107,6 +108,7 @@ UNFOLD = {
     "SITE_HEADER": "django-yredis",
     "SITE_SUBHEADER": _("Demo"),
     "SITE_SYMBOL": "edit_note",
+    "STYLES": [lambda request: static("yredis_rooms/unfold.css")],
     "SIDEBAR": {"navigation": "yredis_project.sidebar.navigation"},
 }
 
