@@ -27,8 +27,7 @@ DOCUMENTS = {
 }
 """Scripts of tests/clients/src/scripts.js, and what is to be read of what they write."""
 
-SEGMENTS = "/admin/yredis_persistence/segment/"
-PAGES = {"index": "/admin/", "list": ROOMS, "segments": SEGMENTS, "users": "/admin/auth/user/"}
+PAGES = {"index": "/admin/", "list": ROOMS, "segments": "/admin/yredis_persistence/segment/"}
 
 Write = Callable[..., Awaitable[Client]]
 
@@ -110,6 +109,7 @@ class TestList:
         clients = await start_typing(20, names)
         for name in names:
             await expect((await admin.row(name)).locator(".field-clients")).to_have_text("5")
+        await admin.go(f"{ROOMS}?q=typists-")
         await admin.picture("typists")
         assert all([(await client.info())["typed"] for client in clients])
 
@@ -192,8 +192,9 @@ class TestLooks:
         name, admin = room("looks"), await open_admin(look, viewport={"width": width, "height": 800})
         await write(name, *DOCUMENTS, "hostile")
         await admin.open_room(name)
-        for title, path in {"room": admin.path, **PAGES}.items():
-            await fits(await admin.go(path))
-            for scheme in ("light", "dark"):
-                await admin.page.emulate_media(color_scheme=scheme)
+        pages = {"room": admin.path, **PAGES}
+        for scheme in ("light", "dark"):
+            await admin.page.emulate_media(color_scheme=scheme)
+            for title, path in pages.items():
+                await fits(await admin.go(path))
                 await admin.picture(f"{title}-{device}-{scheme}")

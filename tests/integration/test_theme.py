@@ -4,12 +4,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import RequestFactory
 
 from tests.support.databases import migrated
 from tests.support.servers import ROOT, environment
 from tests.support.valkey import Valkey
+from yredis_project.sidebar import navigation
 
 THEMES = ("plain", "unfold")
 
@@ -40,3 +44,24 @@ def test_every_page_answers(walked):
 
 def test_nothing_is_permitted_that_is_refused_in_the_plain_admin(walked):
     assert walked["unfold"] == walked["plain"]
+
+
+def ways(path: str, *codenames: str) -> dict[str, bool]:
+    """Return the links beside a page for somebody with these permissions, and which of them is marked."""
+    request = RequestFactory().get(path)
+    request.user = User.objects.create_user(uuid4().hex)
+    request.user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    return {item["link"]: item["active"] for group in navigation(request) for item in group["items"]}
+
+
+@pytest.mark.django_db
+class TestSidebar:
+    def test_it_leads_where_somebody_may_go(self):
+        assert "/admin/auth/user/" in ways("/admin/", "view_user", "view_segment")
+        assert "/admin/yredis_rooms/room/" not in ways("/admin/", "view_user", "view_segment")
+        assert ways("/admin/") == {}
+
+    def test_the_way_that_was_taken_is_marked(self):
+        found = ways("/admin/yredis_rooms/room/7/change/", "view_room", "view_segment")
+        assert found["/admin/yredis_rooms/room/"] is True
+        assert found["/admin/yredis_persistence/segment/"] is False
