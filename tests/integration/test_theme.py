@@ -1,6 +1,7 @@
 """The demo's admin in unfold's look: each page is there, and permits what it permits in Django's own."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +66,17 @@ class TestSidebar:
         found = ways("/admin/yredis_rooms/room/7/change/", "view_room", "view_segment")
         assert found["/admin/yredis_rooms/room/"] is True
         assert found["/admin/yredis_persistence/segment/"] is False
+
+
+class TestExample:
+    """What docs/admin.md tells a site of its own to do."""
+
+    def test_it_runs_and_gives_rooms_unfolds_look(self, tmp_path):
+        [example] = re.findall(
+            r"^```python\n(.*?)^```$", (ROOT / "docs" / "admin.md").read_text(), re.MULTILINE | re.DOTALL
+        )
+        proof = "assert isinstance(admin.site.get_model_admin(Room), ModelAdmin)\nassert 'disconnect' in ours.actions"
+        env = environment(tmp_path, "redis://127.0.0.1:1/0", {"ADMIN_THEME": "unfold"})
+        command = [sys.executable, "-W", "error", "-c", f"import django\ndjango.setup()\n{example}\n{proof}"]
+        done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
