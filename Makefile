@@ -6,6 +6,7 @@
 #   make soak-quiet                               what takes minutes by its nature
 #   make faults                                   the same kills of workers, ten times as many
 #   make bench                                    measurements
+#   make messages                                 bring the translations up to date with the texts
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -15,7 +16,7 @@ BUNDLE := yredis_project/static/build/edit.js
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DJANGO_SETTINGS_MODULE := yredis_project.settings
 
-.PHONY: demo test check acceptance soak-quiet faults bench front-end dev test-tools acceptance-tools clean
+.PHONY: demo test check acceptance soak-quiet faults bench messages front-end dev test-tools acceptance-tools clean
 
 demo: .venv/.installed $(BUNDLE)
 	@$(BIN)/python manage.py demo $(ARGS)
@@ -41,6 +42,13 @@ faults: dev front-end test-tools acceptance-tools
 
 bench: dev test-tools
 	$(BIN)/python -m bench $(ARGS)
+
+MESSAGES := $(BIN)/python manage.py makemessages --all --add-location file --ignore tests --ignore bench --ignore node_modules --ignore build
+
+messages: dev
+	$(MESSAGES) --domain django
+	$(MESSAGES) --domain djangojs
+	for catalog in */locale/*/LC_MESSAGES/*.po; do msgfmt --check -o "$${catalog%.po}.mo" "$$catalog"; done
 
 front-end: $(BUNDLE)
 
@@ -83,8 +91,10 @@ CLUSTERS := /etc/postgresql-common/createcluster.conf
 APT := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
   && apt-get update -qq && apt-get install -qq --yes --no-install-recommends
 
-# PostgreSQL's programs, and no server that would run beside the tests' own. Others take those in a wheel.
+# gettext's programs compare the translations with the texts. PostgreSQL's programs, and no server that would run beside the tests' own. Others take those in a wheel.
 test-tools: dev
+	@command -v xgettext >/dev/null || { $(APT) gettext >/dev/null; } \
+	  || { echo "gettext is missing: as root, run apt-get install gettext" >&2; exit 1; }
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || [ "$$(id -u)" != 0 ] \
 	  || case "$$YREDIS_TEST_POSTGRES_URL$$DATABASE_URL" in postgres*) true ;; *) false ;; esac \
 	  || { mkdir -p /etc/postgresql-common \

@@ -1,4 +1,4 @@
-"""Segments in the admin: to look at, without their bytes."""
+"""The durable side in the admin: rooms with what can be done to them, segments without their bytes, quarantine."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,12 +6,20 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from persistence.models import Segment
+from persistence.admin_quarantine import QuarantinedAdmin
+from persistence.admin_rooms import PersistedRoomAdmin
+from persistence.models import Quarantined, Segment
+from rooms.models import Room
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Segment]
 else:  # generic for type checkers only
     Base = admin.ModelAdmin
+
+if admin.site.is_registered(Room):  # by rooms alone
+    admin.site.unregister(Room)
+admin.site.register(Room, PersistedRoomAdmin)
+admin.site.register(Quarantined, QuarantinedAdmin)
 
 
 @admin.register(Segment)

@@ -46,7 +46,7 @@ class Delta:
     """What was read of a claimed room, on its way into a segment.
 
     Args:
-        generation: of the head, when it was read.
+        generation: of the head, when it was read; None if Redis had lost the head.
         first, last: ids that it covers, those of poison too: everything between is then trimmed.
         data: the entries as framing.pack gives them.
         place: where `data` can be read again; None until it can.
@@ -56,7 +56,7 @@ class Delta:
     """
 
     claim: Claim
-    generation: int
+    generation: int | None
     entries: Sequence[tuple[EntryId, Entry]]
     first: EntryId
     last: EntryId
@@ -74,6 +74,7 @@ class Outcome:
 
     Args:
         seen_fence: the highest that the store has seen.
+        erased: it is of a document that was erased since; then it is not kept.
         snapshot_bytes, delta_bytes, delta_count: of the room's chain now.
         clocks: how far the room has what each client wrote; None if something may be missing in between.
     """
@@ -86,6 +87,7 @@ class Outcome:
     delta_bytes: int
     delta_count: int
     clocks: bytes | None
+    erased: bool = False
 
 
 def commit(deltas: Sequence[Delta]) -> list[Outcome]:
@@ -122,11 +124,14 @@ def _locked(names: Sequence[str]) -> dict[str, Room]:
 
 def _outcome(delta: Delta, row: Room, clocks: bytes | None) -> Outcome:
     """Return what becomes of a delta: kept if its fence is above all seen, or if it has been kept before."""
+    sizes = row.snapshot_bytes, row.delta_bytes, row.delta_count
+    if delta.generation is not None and delta.generation < row.generation:
+        return Outcome(delta, False, row.fence, row.pk, *sizes, clocks, erased=True)
     if row.damage:
         raise Refused(f"room {row.name} is refused: {row.damage}")
     if row.fence >= delta.claim.fence:
         again = row.fence == delta.claim.fence and _is_there(delta, row)
-        return Outcome(delta, again, row.fence, row.pk, row.snapshot_bytes, row.delta_bytes, row.delta_count, clocks)
+        return Outcome(delta, again, row.fence, row.pk, *sizes, clocks)
     if hole := _hole(delta, row):
         raise StoreUnavailable(f"room {row.name} is refused, the store is older than Redis: {hole}")
     if delta.place is None or delta.place.is_stale:
@@ -159,7 +164,7 @@ def _append(outcomes: Sequence[Outcome]) -> None:
             segment_of(
                 one.room_id,
                 one.delta.claim,
-                max(one.delta.generation, generations[one.room_id]),  # after FLUSHALL Redis begins at 0 again
+                max(one.delta.generation or 0, generations[one.room_id]),
                 (Segment.Kind.DELTA, str(one.delta.first), str(one.delta.last), len(one.delta.entries)),
                 (one.delta.data, one.delta.place),
             )

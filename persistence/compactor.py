@@ -101,42 +101,49 @@ class Compactor:
 
     async def _compact(self, outcome: Outcome) -> None:
         """Compact one room under its lease, and give that back whatever happens."""
-        claim, started = outcome.delta.claim, time.monotonic()
+        claim = outcome.delta.claim
         try:
             if claim in self._leases:
                 failpoint("worker.compacting")
-                sizes = await self._replace(outcome)
+                await self.rewrite(claim, outcome.delta_bytes, is_due=self._is_due(outcome))
                 failpoint("worker.compacted")
-                if sizes and sizes[0] and claim in self._leases:
-                    self._log(claim.room, *sizes, time.monotonic() - started)
         except YRedisError as error:
             self._note_failure(outcome, error)
         finally:
             await self._release(outcome)
 
-    async def _replace(self, outcome: Outcome) -> tuple[int, int] | None:
-        """Return the bytes of the chain before and after, or None if somebody has persisted the room since.
+    async def rewrite(self, claim: Claim, size_bytes: int, *, is_due: bool) -> bool:
+        """Write a leased room's chain anew, or what of it is worth that; False if somebody has persisted it since.
 
         A lease that was lost meanwhile is noted.
+
+        Args:
+            size_bytes: about what its segments have.
+            is_due: otherwise it is only found out whether the room has a gap, and cured of poison.
+
+        Raises:
+            YRedisError: the chain is as it was; it can't be read, say, or not be decoded.
         """
-        claim, store = outcome.delta.claim, self._services.store
+        store, started = self._services.store, time.monotonic()
         segments, several = await store.read(claim.room)
         if any(segment.room.fence != claim.fence for segment in segments):
-            return None
+            return False
         entries = await pool.run(chain.entries, segments, several)
         compacted = await compact(self._services.compute, entries) or NOTHING
         old: Sequence[Segment] = ()  # only looked at for a gap
-        if self._is_due(outcome) or compacted.poison:
+        if is_due or compacted.poison:
             old, compacted = await pool.run(written_anew, segments, several, entries, compacted)
             self._put_off(claim.room, len(segments) - len(old))
-        data = await calmly(outcome.delta_bytes, framing.pack, compacted.entries) if old else b""
+        data = await calmly(size_bytes, framing.pack, compacted.entries) if old else b""
         place = await pool.run(store.keep, claim.room, data) if old else None
         gone = await pool.run(replace, Snapshot(claim, [one.pk for one in old], data, place, compacted))
         if gone is None:
             self._leases.lose(claim, where="compacting")
-        else:
-            await pool.run(store.forget, gone)
-        return sum(one.byte_size for one in old), len(data)
+            return False
+        await pool.run(store.forget, gone)
+        if old:
+            self._log(claim.room, sum(one.byte_size for one in old), len(data), time.monotonic() - started)
+        return True
 
     def _log(self, room: str, before: int, after: int, seconds: float) -> None:
         count(Count.COMPACTIONS)

@@ -36,7 +36,9 @@ def replay(row: Quarantined) -> str:
         Why it is still poison; then nothing was done. "" if it was accepted.
 
     Raises:
-        RedisUnavailable, ComputeUnavailable: not now; it stays in quarantine. It may have been accepted all the same.
+        RedisUnavailable, ComputeUnavailable, StoreUnavailable: not now; it stays in quarantine. It may have been
+            accepted all the same.
+        RoomDeleted: its room is deleted.
     """
     reason = background.run(_append(row.room.name, EntryId.parse(row.entry_id), bytes(row.data)))
     if not reason:  # in this order: an entry that comes twice is harmless
@@ -54,6 +56,7 @@ def discard(row: Quarantined) -> None:
 async def _append(room: str, entry_id: EntryId, data: bytes) -> str:
     services = await backend()
     good, poison = await sift(services.compute, [(entry_id, data)])
+    generation = (await services.policies.open(room)).generation
     for _, entry in good:
-        await services.lane.append_and_wait(room, entry)
+        await services.lane.append_and_wait(room, entry, generation=generation)
     return "".join(each.reason for each in poison)

@@ -31,6 +31,20 @@ class Snapshot:
     compacted: Compacted
 
 
+def adopt(claim: Claim) -> int:
+    """Make a claim that persists nothing the last one of its room, as a compaction has to be; return the fence before.
+
+    If that is not below the claim's, nothing was changed. 0 for a room without a row, which has no chain. Blocks.
+    """
+    with atomic():
+        row = rows(Room).select_for_update().filter(name=claim.room).first()
+        if row is None:
+            return 0
+        if row.fence < claim.fence:
+            rows(Room).filter(pk=row.pk).update(fence=claim.fence)
+        return row.fence
+
+
 def replace(snapshot: Snapshot) -> list[Segment] | None:
     """Put a snapshot in the place of a chain; return None, and change nothing, if the claim's fence is not the room's.
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import cast
 
 from persistence.stores.port import SegmentStore
-from rooms.backend import Backend
+from rooms.backend import Backend, backend
 from rooms.compute import Compute
 from rooms.conf import Conf
+from rooms.errors import StoreUnavailable
 from rooms.events import Events
 from rooms.metrics import Count, count
+from rooms.policies import Policies
 from rooms.queue import Queue
 from rooms.store import store
 from rooms.streams import Streams
@@ -27,6 +29,7 @@ class Services:
     queue: Queue
     store: SegmentStore
     events: Events
+    policies: Policies
 
 
 @asynccontextmanager
@@ -42,7 +45,23 @@ async def connected() -> AsyncIterator[Services]:
     try:
         queue = Queue(backend.client, backend.keys, backend.conf)
         chosen = cast("SegmentStore", store())
-        yield Services(backend.conf, backend.streams, backend.compute, quick, queue, chosen, backend.events)
+        ours = (backend.conf, backend.streams, backend.compute, quick, queue, chosen)
+        yield Services(*ours, events=backend.events, policies=backend.policies)
     finally:
         await quick.aclose()
         await backend.aclose()
+
+
+async def shared() -> Services:
+    """Return the services of a process that is no worker, over the connections that its event loop has for rooms.
+
+    Raises:
+        RedisUnavailable, LayoutMismatch: Redis can't be used.
+        StoreUnavailable: the site's store has no segments: nothing can be persisted in it.
+    """
+    ours, chosen = await backend(), store()
+    if not isinstance(chosen, SegmentStore):
+        raise StoreUnavailable(f"{type(chosen).__name__} is no store that rooms can be persisted in")
+    queue = Queue(ours.client, ours.keys, ours.conf)
+    connections = (ours.conf, ours.streams, ours.compute, ours.compute, queue, chosen)
+    return Services(*connections, events=ours.events, policies=ours.policies)

@@ -18,7 +18,7 @@ from persistence.services import Services, connected
 from persistence.webhooks import Deliverer
 from persistence.worker import BATCH_ROOMS, END_SECONDS, Worker
 from rooms.conf import conf
-from rooms.errors import RedisUnavailable, StoreUnavailable
+from rooms.errors import RedisUnavailable, StoreUnavailable, YRedisError
 from rooms.level import level_of
 from rooms.queue import Claim
 
@@ -82,9 +82,9 @@ class Supervisor:
         Then the webhook is told of what is due: of what was persisted just now mostly the next time.
 
         Raises:
-            RedisUnavailable: no answer.
+            RedisUnavailable, StoreUnavailable: no answer.
         """
-        await self.services.queue.sweep()
+        await self._sweep_once()
         finished = self.worker.finished = set[str]()
         async with beside([self.worker.leases.run]):
             while not self.stopped.is_set():
@@ -131,21 +131,23 @@ class Supervisor:
         self.stopped.set()
 
     async def sweep(self) -> None:
-        """Find entries without a task about every conf.sweep_seconds; of several workers one does."""
+        """Find what others have left undone, about every conf.sweep_seconds; of several workers one does."""
         every_seconds = self.services.conf.sweep_seconds
         while True:
             await asyncio.sleep(every_seconds * random.uniform(0.5, 1))  # noqa: S311  # no secret
-            queue = self.services.queue
             try:
-                found = await queue.is_my_turn_to_sweep(every_seconds) and await queue.sweep(
-                    pause_seconds=BREATH_SECONDS
-                )
-            except RedisUnavailable as error:
+                if await self.services.queue.is_my_turn_to_sweep(every_seconds):
+                    await self._sweep_once()
+            except YRedisError as error:
                 logger.debug("Could not sweep: %s", error)
-                continue
-            if found:
-                extra = {"action": "queue_healed", "rooms": found}
-                logger.warning("%d rooms had entries and no task", found, extra=extra)
+
+    async def _sweep_once(self) -> None:
+        if found := await self.services.queue.sweep(pause_seconds=BREATH_SECONDS):
+            extra = {"action": "queue_healed", "rooms": found}
+            logger.warning("%d rooms had entries and no task", found, extra=extra)
+        if found := await self.services.policies.settle_all():
+            extra = {"action": "policies_settled", "rooms": found}
+            logger.warning("What was decided about %d rooms had not reached Redis", found, extra=extra)
 
     async def sweep_orphans(self) -> None:
         """Remove stored bytes that no row points to, about every hour; of several workers not all at a time."""

@@ -24,7 +24,7 @@ from persistence.services import Services
 from persistence.works import Work, delta_of
 from rooms import pool
 from rooms.compute import Compute
-from rooms.errors import LaterRelease, RedisUnavailable, StoreUnavailable
+from rooms.errors import LaterRelease, RedisUnavailable, StoreUnavailable, YRedisError
 from rooms.failpoints import failpoint
 from rooms.metrics import Count, count
 from rooms.queue import Claim
@@ -143,7 +143,9 @@ class Worker:
             outcomes = await self._commit_one_by_one(deltas)
         failpoint("worker.committed")
         for outcome in outcomes:
-            if not outcome.kept:
+            if outcome.erased:
+                await self.drop(outcome.delta.claim)
+            elif not outcome.kept:
                 await self.yield_to(outcome.delta.claim, outcome.seen_fence)
         return [outcome for outcome in outcomes if outcome.kept]
 
@@ -211,6 +213,18 @@ class Worker:
             await self.queue.release(claim)
         except RedisUnavailable as error:
             logger.info("Could not raise the fence: %s", error, extra={"action": "fence_not_raised"})
+
+    async def drop(self, claim: Claim) -> None:
+        """Let Redis forget entries of a document that was erased: it was put back to before that."""
+        extra = {"action": "erased_entries_dropped", "room": claim.room}
+        logger.warning("Redis has entries of room %s that were erased", claim.room, extra=extra)
+        try:
+            await self.services.policies.of(claim.room)
+        except YRedisError as error:
+            await self.fail([(self.works[claim], error)], alone=False)
+        else:
+            self.works.pop(claim, None)
+            await self.give_back(claim)
 
     async def fail(self, failed: Iterable[tuple[Work, Exception]], *, alone: bool) -> None:
         """Let rooms wait, each longer after each failure, and show why in their rows.

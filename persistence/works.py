@@ -81,7 +81,7 @@ async def delta_of(work: Work, good: Sequence[tuple[EntryId, Entry]], poison: Se
     """Return the delta of a room; it covers the ids of its poison too, so that they are trimmed with the rest."""
     return Delta(
         claim=work.claim,
-        generation=work.head.generation,
+        generation=work.head.generation if work.head.epoch else None,
         entries=good,
         first=work.entries[0][0],
         last=work.entries[-1][0],

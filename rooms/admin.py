@@ -1,29 +1,23 @@
 """Rooms in the admin: what their rows say, and what Redis knows of them now."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
-from django.template.response import TemplateResponse
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from rooms import background
-from rooms.api import people
+from rooms.admin_actions import DeedAdmin, deed
+from rooms.api import people, ruling
 from rooms.backend import backend
 from rooms.errors import YRedisError
 from rooms.models import Room
 from rooms.preview_html import as_html, visible
 from rooms.streams import Glance
-
-if TYPE_CHECKING:
-    Base = admin.ModelAdmin[Room]
-else:  # generic for type checkers only
-    Base = admin.ModelAdmin
 
 MOST_NAME = 100
 """Characters of a name that are shown."""
@@ -65,7 +59,7 @@ class LiveChangeList(ChangeList):
 
 
 @admin.register(Room)
-class RoomAdmin(Base):
+class RoomAdmin(DeedAdmin):
     """When each room was persisted, how large it is, who is there, and what is wrong with it."""
 
     list_display = (
@@ -79,14 +73,14 @@ class RoomAdmin(Base):
         "waiting",
         "last_error",
     )
-    list_filter = ("state", "last_persisted_at", "created_at")
+    list_filter = ("state", "is_read_only", "last_persisted_at", "created_at")
     search_fields = ("name",)
     date_hierarchy = "last_persisted_at"
     ordering = ("name",)
     list_per_page = 100
     show_full_result_count = False
     readonly_fields = ("document", "present")
-    actions = ("disconnect",)
+    actions: tuple[str, ...] = ("disconnect", "freeze", "thaw", "soft_delete", "restore", "erase")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that looks at Redis."""
@@ -138,39 +132,85 @@ class RoomAdmin(Base):
         rows = [(_name(one), one.user_id or "-", one.client_id, one.server_id) for one in found]
         return format_html_join("", "<div>{} (user {}, client {}) on {}</div>", rows) or "-"
 
-    @admin.action(description=_("Disconnect everybody"), permissions=["kick"])
-    def disconnect(self, request: HttpRequest, queryset: QuerySet[Room]) -> HttpResponse | None:
-        """Close all connections to rooms with 4403, once that is confirmed."""
-        rooms = list(queryset)
-        if "confirmed" not in request.POST:
-            context = {
-                **self.admin_site.each_context(request),
-                "title": _("Disconnect everybody?"),
-                "rooms": rooms,
-                "opts": self.opts,
-                "action": "disconnect",
-            }
-            return TemplateResponse(request, "admin/yredis_rooms/room/confirm.html", context)
-        try:
-            for room in rooms:
-                people.kick_sync(room.name, reason="disconnected by an admin")
-                self.log_change(request, room, "Disconnected everybody.")
-        except YRedisError as error:
-            messages.error(request, _("Not all could be disconnected: %s") % error)
-        else:
-            messages.success(request, _("Everybody is disconnected; who may enter can come back by loading the page."))
-        return None
+    @deed(
+        _("Disconnect everybody"),
+        permission="yredis_rooms.kick_room",
+        question=_("Close everybody's connection to these rooms?"),
+        consequences=_("Who may enter can come back by loading the page."),
+        done=_("Everybody was disconnected."),
+    )
+    def disconnect(self, request: HttpRequest, room: Room) -> None:
+        """Close all connections to a room with 4403."""
+        people.kick_sync(room.name, reason="disconnected by an admin")
 
-    def has_kick_permission(self, request: HttpRequest) -> bool:
-        """Return whether somebody may disconnect people."""
-        return request.user.has_perm("yredis_rooms.kick_room")
+    @deed(
+        _("Make read-only"),
+        permission="yredis_rooms.freeze_room",
+        question=_("Let nobody write in these rooms?"),
+        consequences=_("Who is writing comes back as a reader at once."),
+        done=_("The room is read-only."),
+        applies=lambda room: not room.is_read_only,
+    )
+    def freeze(self, request: HttpRequest, room: Room) -> None:
+        """Let nobody write."""
+        ruling.freeze_sync(room.name)
+
+    @deed(
+        _("Make writable"),
+        permission="yredis_rooms.freeze_room",
+        question=_("Let people write in these rooms again?"),
+        done=_("Who may write can write again."),
+        applies=lambda room: room.is_read_only,
+    )
+    def thaw(self, request: HttpRequest, room: Room) -> None:
+        """Let those write who may."""
+        ruling.thaw_sync(room.name)
+
+    @deed(
+        _("Delete"),
+        permission="yredis_rooms.softdelete_room",
+        question=_("Delete these rooms?"),
+        consequences=_(
+            "Everybody is disconnected and nobody can enter. What is in them is kept: they can be restored."
+        ),
+        done=_("The room is deleted."),
+        applies=lambda room: room.deleted_at is None,
+    )
+    def soft_delete(self, request: HttpRequest, room: Room) -> None:
+        """Let nobody enter, and keep everything."""
+        ruling.delete_sync(room.name)
+
+    @deed(
+        _("Restore"),
+        permission="yredis_rooms.restore_room",
+        question=_("Restore these rooms?"),
+        done=_("The room is restored."),
+        applies=lambda room: room.deleted_at is not None and not room.is_erasing,
+    )
+    def restore(self, request: HttpRequest, room: Room) -> None:
+        """Let people enter again."""
+        ruling.restore_sync(room.name)
+
+    @deed(
+        _("Erase"),
+        permission="yredis_rooms.erase_room",
+        question=_("Erase what is in these rooms, for good?"),
+        consequences=_(
+            "Everybody is disconnected, and nothing can be restored. The names can be used for new rooms. Who still "
+            "has the old document in an open page or a browser's database brings it back by opening the room again."
+        ),
+        done=_("The room is erased."),
+    )
+    def erase(self, request: HttpRequest, room: Room) -> None:
+        """Remove all that it holds."""
+        ruling.erase_sync(room.name)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: servers and workers add rooms."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: every column is the worker's."""
+        """Return False: columns are changed by the worker, and by deeds."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -14,6 +14,7 @@ from rooms.keys import Keys
 from rooms.lane import Lane
 from rooms.metrics import Count, count
 from rooms.perloop import PerLoop
+from rooms.policies import Policies
 from rooms.redis_client import RedisClient
 from rooms.register import Register
 from rooms.store import store
@@ -32,6 +33,7 @@ class Backend:
     lane: Lane
     compute: Compute
     documents: Documents
+    policies: Policies
     events: Events
     register: Register
     deciding: Turns
@@ -59,6 +61,7 @@ class Backend:
             Lane(client, keys, settings, _noted_by(events, register)),
             compute,
             Documents(streams, store(), compute, settings),
+            Policies(streams, store()),
             events,
             register,
             Turns(max(1, settings.callback_connections // 2)),

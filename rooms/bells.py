@@ -23,8 +23,8 @@ class Kind(StrEnum):
     """Appended: the body has the entries' bytes, or is False when they are too large to travel along."""
     AWARENESS = "awareness"
     """Cursors: the body is an encoded list of states (rooms.presence)."""
-    DELETED = "deleted"
-    """The generation was raised."""
+    POLICY = "policy"
+    """The room was deleted, restored, erased or made read-only: the head has its policy and generation."""
     RECHECK = "recheck"
     """Rights changed: decide anew for those whom the body names (rooms.rights). On the bell of all servers."""
     KICK = "kick"
@@ -37,7 +37,7 @@ class Head:
 
     Args:
         epoch: changes when Redis lost data; "" when there is no head.
-        generation: raised when the room is deleted.
+        generation: raised when the room is erased.
         last: id of the newest entry ever appended in this epoch.
         floor: everything up to this id was trimmed.
     """
@@ -46,6 +46,11 @@ class Head:
     generation: int
     last: EntryId
     floor: EntryId
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What a log says of it."""
+        return {"epoch": self.epoch, "last": str(self.last), "floor": str(self.floor)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,12 @@ class Document:
     last: EntryId
     size_bytes: int
 
+    @property
+    def entries(self) -> list[Entry]:
+        """The whole state as entries: what is verbatim, then one with all the rest, unless there is none."""
+        verbatim = [Entry(update, verbatim=True) for update in self.verbatim]
+        return verbatim if self.merged == merge.EMPTY_UPDATE else [*verbatim, Entry(self.merged)]
+
 
 class Documents:
     """Reads rooms for one event loop."""

@@ -6,7 +6,7 @@ YRedisError
 │   ├── IdentityRefused     4401  who it is can't be told
 │   ├── AccessDenied        4403  no grant for this room, or not for this deed
 │   ├── NoSuchRoom          4404  the name can't name a room
-│   ├── RoomDeleted         4410  the room was deleted
+│   ├── RoomDeleted         4410  the room is deleted
 │   ├── TooBig              4413  over a size limit
 │   └── TooMuch             4529  over a rate or a seat limit
 ├── RedisUnavailable        1013  Redis gave no answer, or refused: come back later
@@ -72,7 +72,7 @@ class NoSuchRoom(ClientError):
 
 
 class RoomDeleted(ClientError):
-    """The room was deleted while the socket was open."""
+    """The room is deleted, or what it held was erased."""
 
     close_code = CloseCode.DELETED
 

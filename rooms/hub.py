@@ -65,10 +65,14 @@ class Hub:
         """Give a connection its place: from when this returns it gets everything that happens in the room.
 
         Raises:
+            RoomDeleted: nobody may enter.
             TooMuch: a seat limit is reached.
             RedisUnavailable, StoreUnavailable, Undecodable: the room can't be opened or loaded.
         """
         room = await self._open(grant.room)
+        if room.policy.is_deleted:  # perhaps not any more: the bell may be on its way
+            await room.heed_policy()
+        room.policy.check()
         self._connections += 1
         speaker = Speaker(self.server_id, f"{self.server_id}-{self._connections}", grant.user_id or "")
         seat = Seat(room, grant, writer, speaker, address)
@@ -77,7 +81,7 @@ class Hub:
         seat.rights.begin()
         try:
             seat.send_states()
-            if grant.may_write:
+            if seat.grant.may_write:
                 seat.ask(await (await room.baseline()).state_vector())
         except BaseException:
             await self.leave(seat)

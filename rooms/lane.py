@@ -10,7 +10,7 @@ from uuid import uuid4
 from rooms import acceptlog, names
 from rooms.conf import Conf
 from rooms.entries import Entry, EntryId, encode
-from rooms.errors import RedisUnavailable, YRedisError
+from rooms.errors import RedisUnavailable, RoomDeleted, YRedisError
 from rooms.failpoints import failpoint
 from rooms.keys import Keys
 from rooms.metrics import Count, count
@@ -21,6 +21,9 @@ BATCH_ENTRIES = 1000
 
 BATCH_BYTES = 8 * 1024 * 1024
 """A script call takes no more, unless a single entry is larger."""
+
+REFUSED = b"deleted"
+"""What append.lua answers for a room that is deleted, or was erased."""
 
 
 class Receipt(NamedTuple):
@@ -36,10 +39,11 @@ Settled = Callable[[Receipt | YRedisError], None]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An entry on its way."""
+    """An entry on its way, and the generation of the document that it belongs to."""
 
     entry: Entry
     settled: Settled
+    generation: int
 
 
 class Lane:
@@ -62,16 +66,20 @@ class Lane:
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduled = False
 
-    def append(self, room: str, entry: Entry, settled: Settled) -> None:
+    def append(self, room: str, entry: Entry, settled: Settled, *, generation: int = 0) -> None:
         """Append soon; `settled` is called when it is known whether the entry was accepted.
 
         Entries of a room keep their order. When a batch fails, everything that waits behind it fails too: an
         entry must not be accepted after one that the same client sent before it was not (G2).
+
+        Args:
+            generation: of the room's policy, as the caller knows it. One that was raised since, or a room that was
+                deleted, settles it with RoomDeleted.
         """
-        self._waiting.setdefault(room, deque()).append(Waiting(entry, settled))
+        self._waiting.setdefault(room, deque()).append(Waiting(entry, settled, generation))
         self._schedule()
 
-    def append_and_wait(self, room: str, entry: Entry) -> "asyncio.Future[Receipt]":
+    def append_and_wait(self, room: str, entry: Entry, *, generation: int = 0) -> "asyncio.Future[Receipt]":
         """Append soon; the future has the outcome."""
         done: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
 
@@ -83,17 +91,20 @@ class Lane:
             else:
                 done.set_result(outcome)
 
-        self.append(room, entry, settled)
+        self.append(room, entry, settled, generation=generation)
         return done
 
-    async def append_first(self, room: str, entries: Sequence[Entry], *, epoch: str) -> bool:
+    async def append_first(self, room: str, entries: Sequence[Entry], *, epoch: str, generation: int = 0) -> bool:
         """Append, all or nothing, to a room that is as new as when `Streams.begin` gave its epoch; tell whether it was.
 
         Raises:
             RedisUnavailable: it is unknown whether they were accepted.
+            RoomDeleted: as `append`.
         """
-        batch = [Waiting(entry, lambda outcome: None) for entry in entries]
+        batch = [Waiting(entry, lambda outcome: None, generation) for entry in entries]
         answer = await self._client.run(self._call(room, batch, new_since=epoch))
+        if answer == REFUSED:
+            raise _deleted(room)
         if answer is not None:
             self._accept(room, batch, EntryId.parse(answer[0]), EntryId.parse(answer[1]))
         return answer is not None
@@ -115,6 +126,8 @@ class Lane:
     def _take(self, room: str) -> list[Waiting]:
         queue, batch, size = self._waiting[room], list[Waiting](), 0
         while queue and len(batch) < BATCH_ENTRIES and (not batch or size + len(queue[0].entry.update) <= BATCH_BYTES):
+            if batch and queue[0].generation != batch[0].generation:
+                break
             batch.append(queue.popleft())
             size += len(batch[-1].entry.update)
         if not queue:
@@ -130,8 +143,9 @@ class Lane:
             answers = [RedisUnavailable(f"{type(error).__name__}: {error}")] * len(batches)
         self._in_flight -= batches.keys()
         for (room, batch), answer in zip(batches.items(), answers, strict=True):
-            if isinstance(answer, RedisUnavailable):
-                self._fail(batch + list(self._waiting.pop(room, ())), answer)
+            if isinstance(answer, RedisUnavailable) or answer == REFUSED:
+                reason = _deleted(room) if answer == REFUSED else answer
+                self._fail(batch + list(self._waiting.pop(room, ())), reason)
             else:
                 self._accept(room, batch, EntryId.parse(answer[0]), EntryId.parse(answer[1]))
         if self._waiting:
@@ -151,6 +165,7 @@ class Lane:
                 names.key_part(room),
                 conf.inline_bell_bytes,
                 new_since,
+                batch[0].generation,
                 *(encode(waiting.entry) for waiting in batch),
             ),
         )
@@ -165,7 +180,7 @@ class Lane:
             previous = entry_id
 
     @staticmethod
-    def _fail(batch: Iterable[Waiting], error: RedisUnavailable) -> None:
+    def _fail(batch: Iterable[Waiting], error: YRedisError) -> None:
         for waiting in batch:
             count(Count.UPDATES_FAILED)
             waiting.settled(error)
@@ -177,3 +192,7 @@ class Lane:
                 await asyncio.wait(self._tasks)
             else:
                 await asyncio.sleep(0)
+
+
+def _deleted(room: str) -> RoomDeleted:
+    return RoomDeleted(f"room {room} was deleted")

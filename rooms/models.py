@@ -9,11 +9,13 @@ ENTRY_ID_LENGTH = 41
 
 
 class Room(models.Model):
-    """One room, from its first update on. The worker owns all columns from `fence` on."""
+    """One room, from its first update on. The worker owns all columns from `fence` on, the API those before."""
 
     class State(models.TextChoices):
         """How a room does; the first that holds, from the worst on."""
 
+        ERASING = "erasing", _("being erased")
+        DELETED = "deleted", _("deleted")
         FAILING = "failing", _("failing")
         QUARANTINED = "quarantined", _("entries in quarantine")
         GAP = "gap", _("waits for a missing update")
@@ -22,9 +24,16 @@ class Room(models.Model):
 
     name = models.CharField(_("name"), max_length=255, unique=True, help_text=_("In its canonical form."))
     generation = models.PositiveIntegerField(
-        _("generation"), default=0, help_text=_("Segments of lower ones belong to a document that was deleted.")
+        _("generation"), default=0, help_text=_("Segments of lower ones belong to a document that was erased.")
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True)
+    is_read_only = models.BooleanField(_("read-only"), default=False)
+    is_erasing = models.BooleanField(_("being erased"), default=False)
+    policy_version = models.PositiveIntegerField(
+        _("version of the policy"), default=0, help_text=_("Raised when it is deleted, restored, or made read-only.")
+    )
+    is_settled = models.BooleanField(_("Redis knows the policy"), default=True)
 
     fence = models.BigIntegerField(_("fence"), default=0, help_text=_("Of the last claim that wrote; none below may."))
     last_entry_id = models.CharField(_("last entry"), max_length=ENTRY_ID_LENGTH, default="0-0")
@@ -44,6 +53,8 @@ class Room(models.Model):
     state = models.GeneratedField(
         verbose_name=_("state"),
         expression=Case(
+            When(is_erasing=True, then=Value(State.ERASING.value)),
+            When(deleted_at__isnull=False, then=Value(State.DELETED.value)),
             When(Q(failures__gt=0) | ~Q(damage=""), then=Value(State.FAILING.value)),
             When(quarantined__gt=0, then=Value(State.QUARANTINED.value)),
             When(has_gap=True, then=Value(State.GAP.value)),
@@ -57,6 +68,7 @@ class Room(models.Model):
     class Meta:
         verbose_name = _("room")
         verbose_name_plural = _("rooms")
+        indexes = [models.Index(fields=["id"], condition=Q(is_settled=False), name="yredis_room_unsettled")]
         permissions = (
             ("kick_room", _("Can disconnect everybody from a room")),
             ("freeze_room", _("Can make a room read-only, and writable again")),

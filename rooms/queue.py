@@ -83,6 +83,17 @@ class Queue:
             raise errors[0]
         return [self._claims(shard, answer) for shard, answer in zip(shards, answers, strict=True)]
 
+    async def take(self, room: str) -> Claim | None:
+        """Claim one room now, due or not, with entries or without; None if somebody has it at this moment.
+
+        Raises:
+            RedisUnavailable: no answer; a lease that was given all the same runs out.
+        """
+        shard = names.shard_of(room, self._keys.shards)
+        keys = (self._keys.due(shard), self._keys.leases(shard), self._keys.fence(shard))
+        answer = await self._client.run(Call(script("take"), keys, (names.key_part(room), self._lease)))
+        return Claim(room, answer[0], shard, answer[1]) if answer else None
+
     @property
     def has_more(self) -> bool:
         """Whether the last claims have passed over rooms without a look, behind many that are not due after all."""

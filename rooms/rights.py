@@ -9,6 +9,7 @@ from rooms import orders
 from rooms.errors import ClientError, CloseCode, DecisionUnavailable, IdentityRefused, YRedisError
 from rooms.grants import Grant
 from rooms.metrics import Count, count
+from rooms.policy import Policy
 
 if TYPE_CHECKING:
     from rooms.seat import Seat
@@ -23,10 +24,11 @@ PATIENCE = 2
 
 
 class Rights:
-    """The grant of one connection."""
+    """The grant of one connection: what the site has given, and what the room's policy leaves of it."""
 
     def __init__(self, seat: "Seat", grant: Grant, *, recheck_seconds: float) -> None:
-        self.grant = grant
+        self._given = grant
+        self.grant = seat.room.policy.limited(grant)
         self._seat = seat
         self._recheck_seconds = recheck_seconds
         self._decided_at = time.monotonic() if grant.decided_at is None else grant.decided_at
@@ -44,6 +46,12 @@ class Rights:
         ordered_at = orders.latest(self.grant.room, self.grant.user_id)
         if ordered_at > self._decided_at:
             self.decide_again(since=ordered_at, urgent=True)
+
+    def heed(self, policy: Policy) -> None:
+        """Close if a new policy of the room leaves more or less of what the site has given; the client comes back."""
+        limited = policy.limited(self._given)
+        if limited.access != self.grant.access:
+            self._seat.close(CloseCode.RIGHTS_CHANGED, f"rights changed: {limited.access}")
 
     def end(self) -> None:
         """Decide no more."""
@@ -128,13 +136,13 @@ class Rights:
 
     def _take(self, new: Grant) -> None:
         """Live on with a new grant, or close when it is another one: the client then comes back with that."""
-        old = self.grant
+        old = self._given
         if (new.room, new.user_id) != (old.room, old.user_id):
             raise IdentityRefused("it is another user's")
         if (new.access, new.may_share_awareness) != (old.access, old.may_share_awareness):
             self._seat.close(CloseCode.RIGHTS_CHANGED, f"rights changed: {new.access}")
             return
-        self.grant = new
+        self._given, self.grant = new, self._seat.room.policy.limited(new)
         if new.expires_at != old.expires_at:
             if self._expiry is not None:
                 self._expiry.cancel()

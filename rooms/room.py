@@ -5,13 +5,13 @@ comes next; on any other the stream is read from the cursor. The head in every b
 
 floor > cursor                              a worker trimmed entries that we had not read: reload through the store
 another epoch, no head, last < cursor       Redis lost data: rewind, and ask the writers for what is missing (G5)
-a higher generation                         the room was deleted
+another policy or generation                the site has deleted the room, erased it, or made it read-only
 """
 
 import asyncio
 import logging
 
-from rooms import bells, fanout, merge, protocol, resupply
+from rooms import bells, fanout, protocol, resupply
 from rooms.awareness import encode as encode_states
 from rooms.backend import Backend
 from rooms.baseline import Baseline
@@ -21,6 +21,7 @@ from rooms.entries import START, Entry, EntryId, decode
 from rooms.errors import RedisUnavailable, RoomDeleted, Undecodable, YRedisError
 from rooms.lane import Receipt
 from rooms.metrics import Count, count
+from rooms.policy import Policy
 from rooms.presence import Presence
 from rooms.seat import Seat
 from rooms.streams import Reading
@@ -39,6 +40,7 @@ class LiveRoom:
         self.name = name
         self.backend = backend
         self.seats: set[Seat] = set()
+        self.policy = Policy()
         self.presence = Presence(name, backend.client, backend.keys, backend.conf)
         self.size_bytes = 0
         self._head = Head("", 0, START, START)
@@ -56,18 +58,20 @@ class LiveRoom:
     # -- opening
 
     async def open(self, dead: frozenset[str]) -> None:
-        """Wait for the subscription, then learn the head and who is here.
+        """Wait for the subscription, then learn who is here, the policy and the head.
 
         Raises:
-            RedisUnavailable: not within the time-out of a Redis command.
+            RedisUnavailable, StoreUnavailable: not in time.
+            RoomDeleted: nobody may enter.
         """
         try:
             async with asyncio.timeout(self.backend.conf.redis_timeout_seconds):
                 await self._subscribed.wait()
                 await self.presence.load(dead)
-                self._head = await self.backend.streams.head(self.name)
         except TimeoutError as error:
             raise RedisUnavailable("no subscription in time") from error
+        self.policy, self._head = await self.backend.policies.with_head(self.name)
+        self.policy.check()
         self._cursor = self._head.last
         self.catch_up()  # a bell may have rung between the head and now
 
@@ -94,7 +98,7 @@ class LiveRoom:
             self._hear_awareness(bell)
         if self._cursor is None:
             return
-        if bell.head.generation > self._head.generation or not self._is_same_life(bell.head):
+        if bell.head.generation != self.policy.generation or not self._is_same_life(bell.head):
             count(Count.BELLS_OUT_OF_STEP)
             self.catch_up()
         elif bell.kind == bells.Kind.ENTRIES and self._is_next(bell) and bell.body is not False:
@@ -167,27 +171,25 @@ class LiveRoom:
     async def _read_once(self) -> None:
         after, accepted = self._cursor or START, self._accepted
         reading = await self.backend.streams.read(self.name, after=after)
-        head = reading.head
-        if head.generation > self._head.generation:
-            self._close_all(RoomDeleted("the room was deleted"))
-            self._head, self._cursor, self._baseline = head, head.last, None  # its name can be used again
-            self._accepted = START
-        elif self._vanished or self._was_lost(reading, after, accepted) or self._lacks(reading, after, accepted):
-            await self._rewind(head)
-        elif head.floor > after:
+        if not reading.follows(self.policy):
+            await self.heed_policy()
+        elif self._vanished or self._was_lost(reading, after, accepted) or reading.lacks(after, accepted):
+            await self._rewind(reading.head)
+        elif reading.head.floor > after:
             await self._reload()
         else:
-            if head != self._mourned:
+            self._head = reading.head
+            if self._head != self._mourned:
                 self._mourned = None
-            self._head = head
             self._deliver_after_cursor(reading)
 
     def check(self, reading: Reading) -> None:
         """Compare with a reading of the head; catch up if there is anything that we don't know."""
         self.presence.forget_old()
-        deleted = reading.head.generation > self._head.generation
         if self._cursor is not None and (
-            deleted or reading.head.last != self._cursor or self._was_lost(reading, self._cursor, self._accepted)
+            not reading.follows(self.policy)
+            or reading.head.last != self._cursor
+            or self._was_lost(reading, self._cursor, self._accepted)
         ):
             self.catch_up()
 
@@ -197,17 +199,24 @@ class LiveRoom:
             return False
         return not self._is_same_life(head) or head.last < max(after, accepted) or reading.lost
 
-    @staticmethod
-    def _lacks(reading: Reading, after: EntryId, accepted: EntryId) -> bool:
-        """Tell whether an entry that was accepted before the reading should be in it and is not."""
-        expected = max(after, reading.head.floor) < accepted
-        return expected and all(entry_id != accepted for entry_id, _ in reading.entries)
-
     def _deliver_after_cursor(self, reading: Reading) -> None:
         entries = [(entry_id, entry) for entry_id, entry in reading.entries if entry_id > (self._cursor or START)]
         if entries:
             self._cursor = entries[-1][0]
             self._deliver([entry for _, entry in entries])
+
+    async def heed_policy(self) -> None:
+        """Do what the site has decided, and read again for whoever stays."""
+        generation, (self.policy, head) = self.policy.generation, await self.backend.policies.with_head(self.name)
+        erased = self.policy.generation > generation
+        if erased or self.policy.is_deleted:
+            self._close_all(RoomDeleted("the room was deleted"))
+        if erased:  # another document has the name now
+            self._head, self._cursor, self._accepted = head, head.last, START
+            self._vanished, self._baseline = False, None
+        for seat in list(self.seats):
+            seat.rights.heed(self.policy)
+        self.catch_up()
 
     async def _reload(self) -> None:
         """Give everybody the whole document: entries that nobody here was given are only in the store now."""
@@ -225,9 +234,8 @@ class LiveRoom:
         self._baseline = None
         document = await self.backend.documents.load(self.name)  # or try again, with nothing changed so far
         count(Count.REWINDS)
-        logger.warning(
-            "Redis lost data of room %s", self.name, extra={"action": "room_rewound", "room": self.name, **_ids(head)}
-        )
+        labels = {"action": "room_rewound", "room": self.name, **head.labels}
+        logger.warning("Redis lost data of room %s", self.name, extra=labels)
         self._head = self._mourned = head
         self._cursor, self._accepted, self._vanished = document.last, START, False
         self._hand_out(document)
@@ -237,10 +245,7 @@ class LiveRoom:
 
     def _hand_out(self, document: Document) -> None:
         self._baseline = None  # one that was loaded meanwhile may be older
-        entries = [Entry(update, verbatim=True) for update in document.verbatim]
-        if document.merged != merge.EMPTY_UPDATE:
-            entries.append(Entry(document.merged))
-        self._deliver(entries)
+        self._deliver(document.entries)
         self.size_bytes = document.size_bytes
 
     # -- serving
@@ -292,7 +297,3 @@ class LiveRoom:
         for task in (self._reading, self._resupplying):
             if task is not None:
                 task.cancel()
-
-
-def _ids(head: Head) -> dict[str, str]:
-    return {"epoch": head.epoch, "last": str(head.last), "floor": str(head.floor)}

@@ -176,7 +176,8 @@ class Seat:
             if not self._unaccepted_bytes or self.closed:
                 self._settled.set()
 
-        self.room.backend.lane.append(self.room.name, entry, settled)
+        generation = self.room.policy.generation
+        self.room.backend.lane.append(self.room.name, entry, settled, generation=generation)
 
     def _hear(self, states: bytes) -> None:
         parsed = awareness.parse(states)

@@ -11,6 +11,7 @@ from django.utils.module_loading import import_string
 
 from rooms.conf import conf
 from rooms.entries import Entry, EntryId
+from rooms.errors import StoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,32 @@ async def holds(store: Store, room: str) -> bool:
     return await has(room) if has else await store.load(room) is not None
 
 
+def can_erase(store: Store) -> bool:
+    """Tell whether a store can remove what it has of a room: whether it has a method `erase(room)`."""
+    return hasattr(store, "erase")
+
+
+async def erase(store: Store, room: str) -> None:
+    """Remove what a store has of a room whose row says that it is being erased; what comes later stays.
+
+    Raises:
+        StoreUnavailable: not now, or this store can't.
+    """
+    if not can_erase(store):
+        raise StoreUnavailable(f"{type(store).__name__} has no erase(room)")
+    remove: Callable[[str], Awaitable[None]] = store.erase  # type: ignore[attr-defined]  # asked just now
+    await remove(room)
+
+
 class StreamOnly:
     """No store: every update stays in its Redis stream."""
 
     async def load(self, room: str) -> Chain | None:
         """Return None: nothing is ever moved."""
         return None
+
+    async def erase(self, room: str) -> None:
+        """Do nothing: there is nothing."""
 
 
 @cache

@@ -12,6 +12,7 @@ from rooms.errors import RedisUnavailable, Undecodable
 from rooms.failpoints import failpoint
 from rooms.keys import Keys
 from rooms.metrics import Count, count
+from rooms.policy import Policy
 from rooms.redis_client import Call, RedisClient, script
 
 PAGE_BYTES = 4 * 1024 * 1024
@@ -24,12 +25,22 @@ HEAD_ONLY = -1
 class Reading:
     """A room at one instant: its head, and the entries after the id that was asked for.
 
-    `lost` tells that entries are gone which nobody trimmed.
+    `lost` tells that entries are gone which nobody trimmed; `marks` are those of the room's policy that Redis knows.
     """
 
     head: Head
     lost: bool
     entries: Sequence[tuple[EntryId, Entry]]
+    marks: str = ""
+
+    def lacks(self, after: EntryId, accepted: EntryId) -> bool:
+        """Tell whether an entry that was accepted before the reading should be among those after an id, and is not."""
+        expected = max(after, self.head.floor) < accepted
+        return expected and all(entry_id != accepted for entry_id, _ in self.entries)
+
+    def follows(self, policy: Policy) -> bool:
+        """Tell whether Redis has a policy as we know it. One that lost its head is no sign of another."""
+        return self.marks == policy.marks and (self.head.generation == policy.generation or not self.head.epoch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +102,7 @@ class Streams:
             if reading.head.floor > entries[-1][0]:
                 first = reading
             entries += reading.entries
-        return Reading(first.head, first.lost, entries)
+        return Reading(first.head, first.lost, entries, first.marks)
 
     async def _page(self, room: str, after: EntryId) -> tuple[Reading, bool]:
         return _reading(await self._client.run(self._call(room, after, PAGE_BYTES)))
@@ -107,14 +118,27 @@ class Streams:
         _, lost, entries, more = answer
         return RawReading(_head(answer), bool(lost), [(EntryId.parse(key), data) for key, data in entries], bool(more))
 
-    async def begin(self, room: str) -> str | None:
+    async def govern(self, room: str, policy: Policy) -> None:
+        """Let Redis have a room's policy, unless it has a later one, and ring the bell; remove what was erased.
+
+        Raises:
+            RedisUnavailable: whether that was done is unknown.
+        """
+        keys = (self._keys.room(room), self._keys.head(room), self._keys.awareness(room))
+        what = (self._keys.bell(room), policy.marks, policy.generation, uuid4().hex)
+        await self._client.run(Call(script("govern"), keys, what))
+
+    async def begin(self, room: str, generation: int = 0) -> str | None:
         """Return the epoch of a room that never had entries, for `Lane.append_first`; None for any other.
+
+        Args:
+            generation: of the room's policy.
 
         Raises:
             RedisUnavailable: no answer in time.
         """
         keys = (self._keys.room(room), self._keys.head(room))
-        epoch: bytes | None = await self._client.run(Call(script("begin"), keys, (uuid4().hex,)))
+        epoch: bytes | None = await self._client.run(Call(script("begin"), keys, (uuid4().hex, generation)))
         return None if epoch is None else epoch.decode()
 
     async def glance(self, rooms: Sequence[str]) -> list["Glance"]:
@@ -141,9 +165,13 @@ class Streams:
         answers = await self._client.run_together([self._call(room, START, HEAD_ONLY) for room in rooms])
         return [_reading_or_none(answer) for answer in answers]
 
+    async def look(self, room: str) -> Reading:
+        """Return a reading without entries; raise RedisUnavailable when there is no answer in time."""
+        return _reading(await self._client.run(self._call(room, START, HEAD_ONLY)))[0]
+
     async def head(self, room: str) -> Head:
-        """Return a room's head; raise RedisUnavailable when there is no answer in time."""
-        return _reading(await self._client.run(self._call(room, START, HEAD_ONLY)))[0].head
+        """Return a room's head; raise as `look`."""
+        return (await self.look(room)).head
 
 
 def _reading_or_none(answer: Any) -> Reading | None:
@@ -154,13 +182,13 @@ def _reading_or_none(answer: Any) -> Reading | None:
 
 
 def _reading(answer: Any) -> tuple[Reading, bool]:
-    _, lost, entries, more = answer
-    head = _head(answer)
-    return Reading(head, bool(lost), [(EntryId.parse(key), decode(value)) for key, value in entries]), bool(more)
+    (*_, marks), lost, entries, more = answer
+    found = [(EntryId.parse(key), decode(value)) for key, value in entries]
+    return Reading(_head(answer), bool(lost), found, (marks or b"").decode(errors="replace")), bool(more)
 
 
 def _head(answer: Any) -> Head:
-    epoch, generation, last, floor = answer[0]
+    epoch, generation, last, floor, _ = answer[0]
     try:
         return Head(
             epoch.decode() if epoch else "",

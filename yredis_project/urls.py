@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
+from django.views.i18n import JavaScriptCatalog
 
 from yredis_project import views
 
@@ -12,6 +13,7 @@ urlpatterns = [
     path("edit/<path:room>", views.edit, name="edit"),
     path("sign-in", auth_views.LoginView.as_view(template_name="demo/login.html"), name="login"),
     path("sign-out", auth_views.LogoutView.as_view(), name="logout"),
+    path("words.js", JavaScriptCatalog.as_view(packages=["yredis_project"]), name="javascript-catalog"),
     path("yauth/", include("authbridge.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -6,19 +6,20 @@ from urllib.parse import quote
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from rooms import names
 from rooms.errors import NoSuchRoom
 from yredis_project.access import FOR_THE_TEAM, OPEN_TO_ALL
 
 EXAMPLES = {
-    "demo-notes": "Notes that everybody shares",
-    "demo-meeting": "Minutes of a meeting",
-    "demo-poem": "A poem, one line each",
-    "demo-to-do": "What is to be done",
-    "demo-ünï/cödé": "A name with umlauts and a slash",
-    "team-plan": "For who is signed in and may read or write",
-    "private": "Not open: see how a refusal looks",
+    "demo-notes": _("Notes that everybody shares"),
+    "demo-meeting": _("Minutes of a meeting"),
+    "demo-poem": _("A poem, one line each"),
+    "demo-to-do": _("What is to be done"),
+    "demo-ünï/cödé": _("A name with umlauts and a slash"),
+    "team-plan": _("For who is signed in and may read or write"),
+    "private": _("Not open: see how a refusal looks"),
 }
 
 

@@ -1,24 +1,26 @@
 // How the connection is, in a word and, when something is wrong, a sentence.
 
+import { gettext } from './words.js'
+
 // y-websocket gives up on 4400-4499 ...
 const FINAL = {
-  4400: ['The server could not read what this page sent.', 'Copy your text to a safe place, then reload the page.'],
-  4401: ['You are not signed in, or no longer.', 'Sign in, then reload the page.'],
-  4403: ['You may not enter this room.', 'Rooms “demo-…” are open to everybody, “team-…” to whom Django permits it. Sign in, or ask for the permission.'],
-  4404: ['No room can have this name.', 'Names have 1 to 255 bytes and no control characters.'],
-  4410: ['This room was deleted.', 'What you see is the last text that reached this page.'],
-  4413: ['This is more than the room can take.', 'Copy your text to a safe place, reload, and add it in smaller parts.'],
+  4400: [gettext('The server could not read what this page sent.'), gettext('Copy your text to a safe place, then reload the page.')],
+  4401: [gettext('You are not signed in, or no longer.'), gettext('Sign in, then reload the page.')],
+  4403: [gettext('You may not enter this room.'), gettext('Rooms “demo-…” are open to everybody, “team-…” to whom Django permits it. Sign in, or ask for the permission.')],
+  4404: [gettext('No room can have this name.'), gettext('Names have 1 to 255 bytes and no control characters.')],
+  4410: [gettext('This room was deleted.'), gettext('What you see is the last text that reached this page.')],
+  4413: [gettext('This is more than the room can take.'), gettext('Copy your text to a safe place, reload, and add it in smaller parts.')],
 }
 
 // ... and tries again after all others.
 const PASSING = {
-  1012: 'The server is restarting.',
-  1013: 'The server cannot reach its storage.',
-  4503: 'Your rights to this room have changed.',
-  4529: 'Too much at once.',
+  1012: gettext('The server is restarting.'),
+  1013: gettext('The server cannot reach its storage.'),
+  4503: gettext('Your rights to this room have changed.'),
+  4529: gettext('Too much at once.'),
 }
 
-const WORDS = { connecting: 'Connecting…', live: 'Live', away: 'Reconnecting…', closed: 'Closed' }
+const WORDS = { connecting: gettext('Connecting…'), live: gettext('Live'), away: gettext('Reconnecting…'), closed: gettext('Closed') }
 
 /**
  * Keep `state` (a word) and `notice` (a sentence, hidden while all is well) true to the provider.
@@ -36,11 +38,13 @@ export function showConnection (provider, state, notice, { whenClosed, whenRight
   provider.on('connection-close', (event) => {
     const rights = event?.code === 4503 ? event.reason.split(' ').at(-1) : '' // "rights changed: read"
     if (rights) whenRightsChange(rights)
-    const rest = rights === 'read' ? 'You can read on.' : 'You can go on typing; it is sent as soon as the server is back.'
-    show('away', PASSING[event?.code] ?? 'The connection is lost.', rest)
+    const rest = rights === 'read'
+      ? gettext('You can read on.')
+      : gettext('You can go on typing; it is sent as soon as the server is back.')
+    show('away', PASSING[event?.code] ?? gettext('The connection is lost.'), rest)
   })
   provider.on('closed', ({ code }) => {
-    const [head, rest] = FINAL[code] ?? ['The server has closed this room.', 'Reload the page to try again.']
+    const [head, rest] = FINAL[code] ?? [gettext('The server has closed this room.'), gettext('Reload the page to try again.')]
     show('closed', head, `${rest} (${code})`, code)
     whenClosed()
   })

@@ -9,6 +9,7 @@ import { showParticipants } from './participants.js'
 import { theme } from './theme.js'
 import { connect } from './token.js'
 import { chooseName, trustColours } from './user.js'
+import { gettext } from './words.js'
 
 const desk = document.getElementById('desk')
 const connection = JSON.parse(document.getElementById('yredis-connection').textContent)
@@ -32,7 +33,7 @@ const view = new EditorView({
     basicSetup,
     EditorView.cspNonce.of(desk.dataset.nonce),
     EditorView.lineWrapping,
-    EditorView.contentAttributes.of({ 'aria-label': `Text of ${connection.name}` }),
+    EditorView.contentAttributes.of({ 'aria-label': gettext('Text of %s').replace('%s', () => connection.name) }),
     writing.of([]),
     theme,
     yCollab(text, awareness, { undoManager: new Y.UndoManager(text) }),
@@ -40,7 +41,7 @@ const view = new EditorView({
 })
 
 const closedToTyping = [EditorState.readOnly.of(true), EditorView.editable.of(false)]
-const invitation = placeholder('Type here. Open this page once more to see it arrive there.')
+const invitation = placeholder(gettext('Type here. Open this page once more to see it arrive there.'))
 
 /** What a reader types would close the connection; nobody would get it. */
 function allow (access) {

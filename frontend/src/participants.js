@@ -1,5 +1,7 @@
 // Who is in the room, this page first.
 
+import { gettext } from './words.js'
+
 function entry (user, isMe) {
   const item = document.createElement('li')
   const dot = document.createElement('span')
@@ -9,7 +11,7 @@ function entry (user, isMe) {
   name.className = 'name'
   name.textContent = user.name
   item.append(dot, name)
-  if (isMe) item.append(Object.assign(document.createElement('small'), { textContent: 'you' }))
+  if (isMe) item.append(Object.assign(document.createElement('small'), { textContent: gettext('you') }))
   return item
 }
 

@@ -1,5 +1,7 @@
 // The person at this page: a name that they can change, and a colour that follows from it.
 
+import { gettext } from './words.js'
+
 const FIRST = ['Amber', 'Brave', 'Calm', 'Clever', 'Gentle', 'Happy', 'Keen', 'Lucky', 'Merry', 'Quick', 'Quiet', 'Sunny']
 const LAST = ['Badger', 'Crane', 'Dolphin', 'Falcon', 'Hare', 'Heron', 'Lynx', 'Otter', 'Panda', 'Robin', 'Tiger', 'Wren']
 const KEY = 'yredis-name'
@@ -25,7 +27,7 @@ export function colourOf (name) {
 export function chooseName (input, use) {
   input.value = sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY) ?? `${oneOf(FIRST)} ${oneOf(LAST)}`
   const tell = () => {
-    const name = input.value.trim() || 'Anonymous'
+    const name = input.value.trim() || gettext('Anonymous')
     sessionStorage.setItem(KEY, name)
     use({ name, color: colourOf(name), colorLight: `${colourOf(name)}33` })
   }
@@ -49,7 +51,7 @@ export function trustColours (awareness) {
       const { user } = state
       if (typeof user.color !== 'string' || !HEX.test(user.color)) user.color = GREY
       user.colorLight = `${user.color}33`
-      user.name = typeof user.name === 'string' ? user.name.slice(0, 40) : 'Anonymous'
+      user.name = typeof user.name === 'string' ? user.name.slice(0, 40) : gettext('Anonymous')
     }
   })
 }

@@ -10,7 +10,7 @@ from django.core.files.storage import storages
 from django.db import connections, router
 from django.db.models import QuerySet
 
-from persistence import chain
+from persistence import chain, erasing
 from persistence.models import Segment
 from persistence.stores import owner
 from persistence.stores.place import Place
@@ -82,6 +82,14 @@ class SegmentStore(ABC):
             if orphans := await pool.run(self.orphans, folder, older_than_seconds):
                 found += await pool.run(self.remove, orphans)
         return found
+
+    async def erase(self, room: str) -> None:
+        """Remove what is persisted of a room whose row says that it is being erased; the sweep finds files that stay.
+
+        Raises:
+            StoreUnavailable: it is unknown whether that was done.
+        """
+        await pool.run(self.forget, await pool.run(erasing.erase, room))
 
     async def has(self, room: str) -> bool:
         """Tell whether anything of a room is persisted, without its bytes."""

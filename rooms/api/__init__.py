@@ -9,6 +9,18 @@ from rooms.api.creating import copy, copy_sync, exists, exists_sync, seed, seed_
 from rooms.api.editing import edit, edit_sync, read, read_sync
 from rooms.api.listing import Listed, rooms, rooms_sync
 from rooms.api.people import Present, awareness, awareness_sync, kick, kick_sync, recheck, recheck_sync
+from rooms.api.ruling import (
+    delete,
+    delete_sync,
+    erase,
+    erase_sync,
+    freeze,
+    freeze_sync,
+    restore,
+    restore_sync,
+    thaw,
+    thaw_sync,
+)
 
 __all__ = [
     "Listed",
@@ -17,10 +29,16 @@ __all__ = [
     "awareness_sync",
     "copy",
     "copy_sync",
+    "delete",
+    "delete_sync",
     "edit",
     "edit_sync",
+    "erase",
+    "erase_sync",
     "exists",
     "exists_sync",
+    "freeze",
+    "freeze_sync",
     "json",
     "json_sync",
     "kick",
@@ -29,12 +47,16 @@ __all__ = [
     "read_sync",
     "recheck",
     "recheck_sync",
+    "restore",
+    "restore_sync",
     "rooms",
     "rooms_sync",
     "seed",
     "seed_sync",
     "text",
     "text_sync",
+    "thaw",
+    "thaw_sync",
     "xml",
     "xml_sync",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from pycrdt import Doc
 
-from rooms import background, merge, names
+from rooms import background, names
 from rooms.api.editing import Document
 from rooms.backend import Backend, backend
 from rooms.entries import Entry
@@ -18,12 +18,13 @@ ATTEMPTS = 5
 
 
 async def exists(room: str) -> bool:
-    """Tell whether anything was ever written to a room, in Redis or in the store.
+    """Tell whether anything was ever written to a room, in Redis or in the store; not of one that is deleted.
 
     Raises:
         NoSuchRoom, RedisUnavailable, StoreUnavailable: as `read`.
     """
-    return await (await backend()).documents.exist(names.canonical(room))
+    services, name = await backend(), names.canonical(room)
+    return not (await services.policies.of(name)).is_deleted and await services.documents.exist(name)
 
 
 async def seed(room: str, fill: Fill) -> bool:
@@ -36,17 +37,23 @@ async def seed(room: str, fill: Fill) -> bool:
         Whether this call has written.
 
     Raises:
-        NoSuchRoom, RedisUnavailable, StoreUnavailable: as `read`. After RedisUnavailable it is unknown whether the room
-            was seeded: call it again.
+        NoSuchRoom, RoomDeleted, RedisUnavailable, StoreUnavailable: as `read`. After RedisUnavailable it is unknown
+            whether the room was seeded: call it again.
         ValueError: `fill` wrote nothing.
         MalformedFrame: `fill` wrote what no client could take.
     """
-    return not await exists(room) and await _plant(room, _filled(fill))
+    return not await _is_taken(room) and await _plant(room, _filled(fill))
 
 
 def seed_sync(room: str, fill: Fill) -> bool:
     """Do as `seed`, in code without an event loop; `fill` is called in this very thread."""
-    return not exists_sync(room) and background.run(_plant(room, _filled(fill)))
+    return not background.run(_is_taken(room)) and background.run(_plant(room, _filled(fill)))
+
+
+async def _is_taken(room: str) -> bool:
+    services, name = await backend(), names.canonical(room)
+    await services.policies.open(name)
+    return await services.documents.exist(name)
 
 
 def _filled(fill: Fill) -> bytes:
@@ -70,14 +77,12 @@ async def copy(source: str, target: str) -> bool:
         Whether this call has written: not if the target has content, or the source has none.
 
     Raises:
-        NoSuchRoom, RedisUnavailable, StoreUnavailable, Undecodable: as `read`.
+        NoSuchRoom, RoomDeleted, RedisUnavailable, StoreUnavailable, Undecodable: as `read`, of either.
         TooBig: the source has very many updates that can only be kept as they were sent.
     """
-    services, name = await backend(), names.canonical(target)
-    document = await services.documents.load(names.canonical(source))
-    entries = [Entry(update, verbatim=True) for update in document.verbatim]
-    if document.merged != merge.EMPTY_UPDATE:
-        entries.insert(0, Entry(document.merged))
+    services, name, origin = await backend(), names.canonical(target), names.canonical(source)
+    await services.policies.open(origin)
+    entries = (await services.documents.load(origin)).entries
     if len(entries) > BATCH_ENTRIES:
         raise TooBig(f"room {source} has {len(entries)} updates that can't be merged")
     return bool(entries) and await _first(services, name, entries)
@@ -90,10 +95,11 @@ async def _first(services: Backend, room: str, entries: Sequence[Entry]) -> bool
     between, and so nothing can have come into the store.
     """
     for _ in range(ATTEMPTS):
-        epoch = await services.streams.begin(room)
+        generation = (await services.policies.open(room)).generation
+        epoch = await services.streams.begin(room, generation)
         if epoch is None or await services.documents.exist(room):
             return False
-        if await services.lane.append_first(room, entries, epoch=epoch):
+        if await services.lane.append_first(room, entries, epoch=epoch, generation=generation):
             return True
     raise RedisUnavailable("Redis loses its data again and again")
 

@@ -20,10 +20,11 @@ async def read(room: str) -> Document:
 
     Raises:
         NoSuchRoom: the name can't name a room.
+        RoomDeleted: it is deleted.
         RedisUnavailable, StoreUnavailable: it can't be loaded now.
         Undecodable: no document can be built from what is stored.
     """
-    return built(await _load(names.canonical(room)))
+    return built((await _load(names.canonical(room)))[0])
 
 
 @asynccontextmanager
@@ -34,38 +35,42 @@ async def edit(room: str) -> AsyncIterator[Document]:
     with` is over, the change is accepted. Mind that pycrdt counts the positions in a text in bytes of UTF-8.
 
     Raises:
-        NoSuchRoom, RedisUnavailable, StoreUnavailable, Undecodable: as `read`, before the block begins.
+        NoSuchRoom, RoomDeleted, RedisUnavailable, StoreUnavailable, Undecodable: as `read`, before the block begins.
         RedisUnavailable: after the block; it is unknown then whether the change was accepted.
+        RoomDeleted: after the block, if the room was deleted meanwhile. Nothing is changed.
         MalformedFrame: after the block, for a change that no client could take, as an insertion within a character.
     """
     name = names.canonical(room)
-    document, updates = built(await _load(name)), list[bytes]()
+    update, generation = await _load(name)
+    document, updates = built(update), list[bytes]()
     with _observed(document, updates):
         yield document
     if updates:
-        await _append(name, merge.tree_merge(updates))
+        await _append(name, merge.tree_merge(updates), generation)
 
 
 def read_sync(room: str) -> Document:
     """Do as `read`, in code without an event loop."""
-    return built(background.run(_load(names.canonical(room))))
+    return built(background.run(_load(names.canonical(room)))[0])
 
 
 @contextmanager
 def edit_sync(room: str) -> Iterator[Document]:
     """Do as `edit`, in code without an event loop."""
     name = names.canonical(room)
-    document, updates = built(background.run(_load(name))), list[bytes]()
+    update, generation = background.run(_load(name))
+    document, updates = built(update), list[bytes]()
     with _observed(document, updates):
         yield document
     if updates:
-        background.run(_append(name, merge.tree_merge(updates)))
+        background.run(_append(name, merge.tree_merge(updates), generation))
 
 
-async def _load(room: str) -> bytes:
-    """Return an update of the whole room from which a compute child has already built a document."""
-    documents = (await backend()).documents
-    return await documents.buildable(await documents.load(room))
+async def _load(room: str) -> tuple[bytes, int]:
+    """Return an update of the whole room, from which a compute child has already built a document; its generation."""
+    services = await backend()
+    policy = await services.policies.open(room)
+    return await services.documents.buildable(await services.documents.load(room)), policy.generation
 
 
 def built(update: bytes) -> Document:
@@ -89,7 +94,7 @@ def _observed(document: Document, updates: list[bytes]) -> Iterator[None]:
         document.unobserve(subscription)
 
 
-async def _append(room: str, update: bytes) -> None:
+async def _append(room: str, update: bytes, generation: int) -> None:
     services = await backend()
     scanned = await services.documents.look_into(update)
-    await services.lane.append_and_wait(room, Entry(update, scanned.verbatim))
+    await services.lane.append_and_wait(room, Entry(update, scanned.verbatim), generation=generation)

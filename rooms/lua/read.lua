@@ -1,9 +1,9 @@
 #!lua flags=no-writes
 -- Read a room's head and its entries after an id, up to about as many bytes as asked for (at least one page).
 -- KEYS: stream, head. ARGV: after (exclusive), bytes, or -1 for the head alone.
--- Returns: {epoch, generation, last, floor} with nils, whether the stream lost entries, entries, whether more follow.
+-- Returns: {epoch, generation, last, floor, policy} with nils, whether the stream lost entries, entries, whether more follow.
 local PAGE = 16
-local head = redis.call('HMGET', KEYS[2], 'epoch', 'generation', 'last', 'floor')
+local head = redis.call('HMGET', KEYS[2], 'epoch', 'generation', 'last', 'floor', 'policy')
 local lost = head[1] and head[3] ~= head[4] and redis.call('EXISTS', KEYS[1]) == 0
 local limit = tonumber(ARGV[2])
 if limit < 0 then

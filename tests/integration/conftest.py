@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import redis
 
+from rooms import policy_rows
 from rooms.backend import Backend
 from rooms.conf import Conf, conf
 from rooms.grants import Access
 from rooms.hub import Hub
 from rooms.keys import Keys
 from rooms.lane import Lane
+from rooms.policy import Policy
 from rooms.redis_client import RedisClient
 from rooms.register import Register
 from rooms.streams import Streams
@@ -64,9 +66,10 @@ def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
 
 @pytest.fixture(autouse=True)
 def no_rows_for_new_rooms(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let hubs note no new rooms: most tests have no database. `registering` asks for it."""
+    """Let hubs neither note new rooms nor ask for policies: most tests have no database. `registering` asks for it."""
     if "registering" not in request.fixturenames:
         monkeypatch.setattr(Register, "began", lambda register, room: None)
+        monkeypatch.setattr(policy_rows, "stored", lambda room: Policy())
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from hashlib import sha256
 from typing import Any
 
 import pytest
+from django.core.files.storage import storages
+from django.db.models import F
 
 from persistence import chain, framing
 from persistence.commit import Delta, Outcome, commit
@@ -36,28 +38,49 @@ def numbered(start: int, entries: Sequence[Entry]) -> list[tuple[EntryId, Entry]
     return [(EntryId(start + number, 0), entry) for number, entry in enumerate(entries)]
 
 
-def delta_of(claim: Claim, entries: Sequence[tuple[EntryId, Entry]], place: Place | None, data: bytes) -> Delta:
+def delta_of(
+    claim: Claim, entries: Sequence[tuple[EntryId, Entry]], place: Place | None, data: bytes, generation: int = 0
+) -> Delta:
     """Return what a worker commits."""
-    return Delta(claim, 0, entries, entries[0][0], entries[-1][0], data, place, (), 0.0)
+    return Delta(claim, generation, entries, entries[0][0], entries[-1][0], data, place, (), 0.0)
 
 
-async def persist(store: SegmentStore, room: str, fence: int, *entries: Entry, start: int = 0) -> Outcome:
+async def persist(
+    store: SegmentStore, room: str, fence: int, *entries: Entry, start: int = 0, generation: int = 0
+) -> Outcome:
     """Do what a worker does with a room's entries; their ids begin at `start`, or at a thousand times the fence."""
     numbers = numbered(start or 1000 * fence, entries)
     data = framing.pack(numbers)
     place = await pool.run(store.keep, room, data)
-    [outcome] = await pool.run(commit, [delta_of(Claim(room, fence, 0), numbers, place, data)])
+    [outcome] = await pool.run(commit, [delta_of(Claim(room, fence, 0), numbers, place, data, generation)])
     return outcome
 
 
-async def compacted(store: SegmentStore, room: str, fence: int, *, wait: float = 0.0) -> bool:
-    """Replace a room's chain by one segment with the same entries, and remove the old one's bytes."""
+async def nothing() -> None:
+    """Happen meanwhile."""
+
+
+async def compacted(
+    store: SegmentStore,
+    room: str,
+    fence: int,
+    *,
+    wait: float = 0.0,
+    meanwhile: Callable[[], Awaitable[None]] = nothing,
+) -> bool:
+    """Replace a room's chain by one segment with the same entries, and remove the old one's bytes.
+
+    Args:
+        wait: seconds before these are removed.
+        meanwhile: happens while the new ones are written.
+    """
     segments, several = await store.read(room)
     entries = chain.entries(segments, several)
     data = framing.pack(entries)
     place = await pool.run(store.keep, room, data)
     result = Compacted(entries, gap=False, verbatim=False)
     ids = [segment.pk for segment in segments]
+    await meanwhile()
     gone = await pool.run(replace, Snapshot(Claim(room, fence, 0), ids, data, place, result))
     await asyncio.sleep(wait)
     if gone:
@@ -320,5 +343,45 @@ class Trouble(StoreContract):
         assert (await persist(store, "essay", 3, MORE)).kept
 
 
-class Contract(Fences, Reading, Damage, Trouble):
+class Erasing(StoreContract):
+    """A room whose row says that it is being erased."""
+
+    @staticmethod
+    async def erased(store: SegmentStore, room: str) -> None:
+        erasing = Room.objects.filter(name=room)
+        await pool.run(lambda: erasing.update(is_erasing=True, generation=F("generation") + 1))
+        await store.erase(room)
+        await pool.run(lambda: erasing.update(is_erasing=False))
+
+    async def test_nothing_of_it_is_left_and_all_of_the_others(self, store: SegmentStore) -> None:
+        for room in ("essay", "other"):
+            await persist(store, room, 1, HELLO)
+        [segment] = await segments_of("essay")
+        await self.erased(store, "essay")
+        assert await store.load("essay") is None
+        assert not segment.location or not await pool.run(storages[segment.storage].exists, segment.location)
+        assert await store.load("other") is not None
+
+    async def test_it_can_be_persisted_again_above_the_fence_that_it_had(self, store: SegmentStore) -> None:
+        await persist(store, "essay", 7, HELLO)
+        await self.erased(store, "essay")
+        assert not (await persist(store, "essay", 7, HELLO, generation=1)).kept
+        assert (await persist(store, "essay", 8, MORE, generation=1)).kept
+        loaded = await store.load("essay")
+        assert loaded is not None
+        assert list(loaded.entries) == [MORE]
+
+    async def test_a_room_that_is_not_being_erased_is_left_alone(self, store: SegmentStore) -> None:
+        await persist(store, "essay", 1, HELLO)
+        await store.erase("essay")
+        assert await store.load("essay") is not None
+
+    async def test_a_compaction_that_comes_late_brings_nothing_back(self, store: SegmentStore) -> None:
+        await persist(store, "essay", 1, HELLO)
+        with pytest.raises(StoreUnavailable):
+            await compacted(store, "essay", 1, meanwhile=lambda: self.erased(store, "essay"))
+        assert await store.load("essay") is None
+
+
+class Contract(Fences, Reading, Damage, Trouble, Erasing):
     """All of it."""

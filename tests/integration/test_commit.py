@@ -148,10 +148,15 @@ class TestCommit:
         committed(delta(3, b"c", start=30, floor=EntryId(20, 0)))
         assert Segment.objects.count() == 3
 
-    def test_after_flushall_a_room_keeps_its_generation(self) -> None:
+    def test_a_room_whose_head_is_lost_keeps_its_generation(self) -> None:
         Room.objects.create(name=ROOM, generation=3)
-        committed(delta(1, b"a"))
+        committed(delta(1, b"a", generation=None))
         assert Segment.objects.get().generation == 3
+
+    def test_what_belongs_to_an_erased_document_is_not_kept(self) -> None:
+        Room.objects.create(name=ROOM, generation=3)
+        (outcome,) = committed(delta(1, b"a", generation=2))
+        assert (outcome.kept, outcome.erased, Segment.objects.exists()) == (False, True, False)
 
     def test_bytes_that_waited_for_the_sweep_are_not_relied_on(self, settings: Any) -> None:
         old = Place(storage="yredis", location="x", kept_at=timezone.now().timestamp() - 1801)
@@ -221,7 +226,7 @@ async def test_what_was_committed_is_loaded_in_order() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_segments_of_a_deleted_document_are_not_loaded() -> None:
+async def test_segments_of_an_erased_document_are_not_loaded() -> None:
     await pool.run(lambda: committed(delta(1, b"a")))
     await pool.run(lambda: Room.objects.update(generation=1))
     assert await DatabaseStore().load(ROOM) is None

@@ -12,6 +12,7 @@ from rooms import clocks
 from rooms.entries import Entry, encode
 from rooms.models import Room
 from rooms.pool import run as in_pool
+from rooms.queue import Claim
 from tests.integration.peers import text_update
 from tests.integration.persisting import append
 from tests.integration.test_worker import Once, entry, once, row, services
@@ -34,13 +35,13 @@ async def state(once: Once, client: "redis.Redis", *updates: bytes) -> str:
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The rooms whose whole chain was looked at."""
-    found, replaced = list[str](), Compactor._replace
+    found, rewrite = list[str](), Compactor.rewrite
 
-    async def noted(self: Compactor, outcome: Any) -> tuple[int, int]:
-        found.append(outcome.delta.claim.room)
-        return await replaced(self, outcome)
+    async def noted(self: Compactor, claim: Claim, *args: Any, **options: Any) -> bool:
+        found.append(claim.room)
+        return await rewrite(self, claim, *args, **options)
 
-    monkeypatch.setattr(Compactor, "_replace", noted)
+    monkeypatch.setattr(Compactor, "rewrite", noted)
     return found
 
 

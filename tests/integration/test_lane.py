@@ -3,14 +3,16 @@
 import asyncio
 import itertools
 import time
+from typing import Any
 
 import pytest
 
 from rooms import names
 from rooms.entries import START, Entry, EntryId
-from rooms.errors import RedisUnavailable, YRedisError
+from rooms.errors import RedisUnavailable, RoomDeleted, YRedisError
 from rooms.lane import Receipt
 from rooms.metrics import Count, counters
+from rooms.policy import Policy
 from tests.integration.conftest import Configure, Redis, connected
 from tests.support.valkey import Valkey
 
@@ -85,6 +87,62 @@ class TestOrder:
         await rooms_in.client.redis.xadd(rooms_in.keys.room(ROOM), {"e": b"\1\0\0\0old"}, id="4000000000000-0")
         await rooms_in.lane.append_and_wait(ROOM, entry(1))
         assert await updates_in(rooms_in) == [b"old", entry(1).update]
+
+
+class TestGenerations:
+    """An entry comes to the document that it belongs to, or to none."""
+
+    async def policy(self, rooms: Redis, **what: Any) -> None:
+        await rooms.streams.govern(ROOM, Policy(**what))
+
+    async def test_a_deleted_room_takes_none(self, rooms_in: Redis) -> None:
+        await rooms_in.lane.append_and_wait(ROOM, entry(1))
+        await self.policy(rooms_in, version=1, is_deleted=True)
+        with pytest.raises(RoomDeleted):
+            await rooms_in.lane.append_and_wait(ROOM, entry(2))
+        assert await updates_in(rooms_in) == [entry(1).update]
+
+    async def test_what_waits_behind_one_that_is_refused_is_too(self, rooms_in: Redis) -> None:
+        await self.policy(rooms_in, version=1, is_deleted=True)
+        large = [Entry(bytes((number,)) * 3 * 1024 * 1024) for number in range(4)]
+        waiting = [rooms_in.lane.append_and_wait(ROOM, each) for each in large]
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [RoomDeleted] * 4
+
+    async def test_one_of_an_erased_document_is_refused(self, rooms_in: Redis) -> None:
+        await rooms_in.lane.append_and_wait(ROOM, entry(1))
+        await self.policy(rooms_in, version=1, generation=1)
+        with pytest.raises(RoomDeleted):
+            await rooms_in.lane.append_and_wait(ROOM, entry(2))
+        await rooms_in.lane.append_and_wait(ROOM, entry(3), generation=1)
+        assert await updates_in(rooms_in) == [entry(3).update]
+
+    async def test_one_of_a_later_document_takes_the_place_of_what_was_erased(self, rooms_in: Redis) -> None:
+        """Redis was put back to before the erase, and only this server knows."""
+        await rooms_in.lane.append_and_wait(ROOM, entry(1))
+        before = await rooms_in.streams.head(ROOM)
+        await rooms_in.lane.append_and_wait(ROOM, entry(2), generation=1)
+        after = await rooms_in.streams.head(ROOM)
+        assert await updates_in(rooms_in) == [entry(2).update]
+        assert (after.generation, after.floor, after.epoch != before.epoch) == (1, START, True)
+
+    async def test_where_redis_has_lost_the_head_it_is_the_entrys(self, rooms_in: Redis) -> None:
+        await rooms_in.lane.append_and_wait(ROOM, entry(1), generation=1)
+        await rooms_in.client.redis.delete(rooms_in.keys.head(ROOM))
+        await rooms_in.lane.append_and_wait(ROOM, entry(2), generation=1)
+        assert await updates_in(rooms_in) == [entry(1).update, entry(2).update]
+        assert (await rooms_in.streams.head(ROOM)).generation == 1
+
+    async def test_entries_of_two_documents_are_two_calls(self, rooms_in: Redis) -> None:
+        old = rooms_in.lane.append_and_wait(ROOM, entry(1))
+        new = rooms_in.lane.append_and_wait(ROOM, entry(2), generation=1)
+        await asyncio.gather(old, new)
+        assert await updates_in(rooms_in) == [entry(2).update]
+
+    async def test_an_earlier_policy_does_not_undo_a_later_one(self, rooms_in: Redis) -> None:
+        await self.policy(rooms_in, version=2, is_deleted=True)
+        await self.policy(rooms_in, version=1)
+        assert (await rooms_in.streams.look(ROOM)).marks == "2 d"
 
 
 class TestFailure:

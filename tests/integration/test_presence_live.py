@@ -8,11 +8,10 @@ import redis
 
 from rooms import presence as who
 from rooms.awareness import GONE
-from rooms.bells import Head
 from rooms.errors import CloseCode
 from rooms.hub import Hub
 from rooms.metrics import Count, counters
-from rooms.streams import Streams
+from rooms.streams import Reading, Streams
 from tests.integration.conftest import Serve
 from tests.integration.peers import READ, Peer, eventually, settled
 
@@ -94,15 +93,15 @@ class TestSharing:
         here = await seat(hub, ROOM)
         here.show(7, 1, '"old"')
         await eventually(lambda: here.sees(7))
-        head = other_hub.backend.streams.head
+        look = other_hub.backend.streams.look
 
-        async def later(room: str) -> Head:
+        async def later(room: str) -> Reading:
             here.show(7, 2, '"new"')
             await eventually(lambda: here.sees(7) == b'"new"')
             await asyncio.sleep(0.05)  # the same bell goes to the other server
-            return await head(room)
+            return await look(room)
 
-        monkeypatch.setattr(Streams, "head", lambda _, room: later(room))
+        monkeypatch.setattr(Streams, "look", lambda _, room: later(room))
         there = await seat(other_hub, ROOM)
         assert there.sees(7) == b'"new"'
 

@@ -282,6 +282,45 @@ class TestDone:
         assert not redis_of.exists(site.keys.room(ROOM))
 
 
+class TestTaking:
+    """One room by its name, for somebody who does not want to wait."""
+
+    async def test_it_is_claimed_before_it_is_due_and_above_all_fences(
+        self, either_redis: Valkey, configure: Configure
+    ) -> None:
+        async with connected(configure(either_redis, DEBOUNCE_SECONDS=60, MAX_DELAY_SECONDS=60)) as found:
+            site = Site(found)
+            await site.write()
+            assert await site.claimed() == []
+            claim = await site.queue.take(ROOM)
+            assert claim == Claim(ROOM, 1, SHARD)
+            assert await site.persisted(claim)
+            assert (await site.queue.take(ROOM)) == Claim(ROOM, 2, SHARD)
+
+    async def test_not_if_somebody_has_it_and_nobody_else_has_it_then(self, site: Site) -> None:
+        await site.write()
+        claim = await site.claim()
+        assert await site.queue.take(ROOM) is None
+        await site.queue.release(claim)
+        assert await site.queue.take(ROOM) is not None
+        assert await site.claimed() == []
+
+    async def test_not_even_a_room_without_entries_stays_in_the_queue(
+        self, site: Site, redis_of: "redis.Redis"
+    ) -> None:
+        claim = await site.queue.take(ROOM)
+        assert claim is not None
+        assert await site.queue.release(claim)
+        assert not redis_of.exists(site.keys.due(SHARD), site.keys.leases(SHARD))
+
+    async def test_a_room_that_waits_after_failures_is_not_forgotten_to_have_failed(self, site: Site) -> None:
+        await site.write()
+        await site.queue.release(await site.claim(), delay_seconds=60)
+        claim = await site.queue.take(ROOM)
+        assert claim is not None
+        assert claim.attempt == 1
+
+
 class TestResuming:
     """A room that was given back is leased once more under its fence, to be compacted."""
 

@@ -1,0 +1,111 @@
+"""A room's page where persistence is installed: what it is made of, what is in quarantine, and what can be done."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from persistence import api
+from persistence.models import Quarantined, Segment
+from rooms.admin import RoomAdmin
+from rooms.admin_actions import deed
+from rooms.models import Room
+from rooms.preview_html import visible
+
+MOST_SEGMENTS = 50
+MOST_QUARANTINED = 20
+
+MOST_CHARACTERS = 200
+"""Of a reason."""
+
+
+class PersistedRoomAdmin(RoomAdmin):
+    """Rooms, and what the durable side has of them."""
+
+    actions = ("persist_now", "compact", *RoomAdmin.actions)
+
+    @deed(
+        _("Persist now"),
+        permission="yredis_persistence.persist_room",
+        question=_("Persist these rooms now?"),
+        consequences=_("What is only in Redis yet is moved into the store, without waiting for a worker."),
+        done=_("Persisted."),
+    )
+    def persist_now(self, request: HttpRequest, room: Room) -> None:
+        """Do what a worker would do later."""
+        api.persist_sync(room.name)
+
+    @deed(
+        _("Compact"),
+        permission="yredis_persistence.compact_room",
+        question=_("Make the segments of each of these rooms one snapshot?"),
+        consequences=_("Nothing changes for whoever is connected. What is only in Redis yet stays there."),
+        done=_("Compacted."),
+    )
+    def compact(self, request: HttpRequest, room: Room) -> str:
+        """Make the chain one snapshot; return how much smaller it is."""
+        before, after = api.compact_sync(room.name)
+        sizes = {"before": filesizeformat(before), "after": filesizeformat(after)}
+        return gettext("Compacted from %(before)s to %(after)s.") % sizes
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the fields with those that somebody may see of other models."""
+        further = [
+            name
+            for name, permission in (("segments", "view_segment"), ("quarantine", "view_quarantined"))
+            if request.user.has_perm(f"yredis_persistence.{permission}")
+        ]
+        return [*super().get_readonly_fields(request, obj), *further]
+
+    @admin.display(description=_("segments"))
+    def segments(self, room: Room) -> str:
+        """Return a table of the newest segments, and a link to all."""
+        found = room.segments.order_by("-pk").defer("payload")
+        rows = [
+            (one.get_kind_display(), one.first_entry_id, one.last_entry_id, one.entries, *_sizes(one), _at(one))
+            for one in found[:MOST_SEGMENTS]
+        ]
+        heads = (_("kind"), _("first entry"), _("last entry"), _("entries"), _("bytes"), _("where"), _("created"))
+        return self._table(heads, rows, "segment", room)
+
+    @admin.display(description=_("quarantine"))
+    def quarantine(self, room: Room) -> str:
+        """Return a table of what came into quarantine last, and a link to all."""
+        found = room.quarantine.order_by("-pk").defer("data")
+        rows = [
+            (one.entry_id, visible(one.user_id) or "-", visible(one.reason[:MOST_CHARACTERS]), _at(one))
+            for one in found[:MOST_QUARANTINED]
+        ]
+        return self._table((_("entry"), _("user"), _("reason"), _("since")), rows, "quarantined", room)
+
+    def _table(self, heads: Iterable[Any], rows: Iterable[Sequence[Any]], model: str, room: Room) -> str:
+        """Return a table, with a link to all of a room's rows of a model; "-" for no rows."""
+        body = format_html_join("", "<tr>{}</tr>", ((_cells("td", row),) for row in rows))
+        if not body:
+            return "-"
+        page = reverse(f"admin:yredis_persistence_{model}_changelist", current_app=self.admin_site.name)
+        link = format_html('<a href="{}?room__id__exact={}">{}</a>', page, room.pk, gettext("Show all"))
+        head = _cells('th scope="col"', heads)
+        return format_html("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table><p>{}</p>", head, body, link)
+
+
+def _cells(tag: str, texts: Iterable[Any]) -> SafeString:
+    return format_html_join("", f"<{tag}>{{}}</{tag[:2]}>", ((text,) for text in texts))
+
+
+def _sizes(segment: Segment) -> tuple[str, str]:
+    where = f"{segment.storage}: {segment.location}" if segment.location else gettext("in the database")
+    return filesizeformat(segment.byte_size), where
+
+
+def _at(one: Segment | Quarantined) -> str:
+    return date_format(localtime(one.created_at), "DATETIME_FORMAT")
