@@ -86,12 +86,17 @@ class Admin:
             await self.page.locator("a", has_text="Filters").first.click()
         await self.page.get_by_role("link", name=choice, exact=True).click()
 
-    async def act(self, action: str, name: str) -> Page:
-        """Choose an action of the list for one room."""
-        await (await self.row(name)).locator("input.action-select").check()
+    async def act(self, action: str, row: Locator) -> Page:
+        """Choose an action of the list for a row of it: what it asks is open then."""
+        await row.locator("input.action-select").check()
         await self.page.locator("select[name=action]").select_option(action)
         await self.page.locator("button[name=index]").click()
         return self.page
+
+    async def confirm(self, done: str) -> None:
+        """Say yes to what the page asks; return when it is told to be done."""
+        await self.page.get_by_role("button", name="Yes, I'm sure").click()
+        await expect(self.page.get_by_text(done).first).to_be_visible()
 
     async def picture(self, name: str) -> None:
         """Keep a picture of the whole page, named for its look too."""

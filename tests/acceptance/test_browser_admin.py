@@ -27,7 +27,20 @@ DOCUMENTS = {
 }
 """Scripts of tests/clients/src/scripts.js, and what is to be read of what they write."""
 
+QUARANTINE = "/admin/yredis_persistence/quarantined/"
 PAGES = {"index": "/admin/", "list": ROOMS, "segments": "/admin/yredis_persistence/segment/"}
+
+DEEDS = {
+    "persist_now": "Persisted.",
+    "compact": "Compacted from",
+    "freeze": "The room is read-only.",
+    "thaw": "Who may write can write again.",
+    "disconnect": "Everybody was disconnected.",
+    "soft_delete": "The room is deleted.",
+    "restore": "The room is restored.",
+    "erase": "The room is erased.",
+}
+"""Actions of the list, and what is told when they are done, in an order in which each can be done."""
 
 Write = Callable[..., Awaitable[Client]]
 
@@ -68,7 +81,7 @@ class TestSignIn:
         page = await admin.go("/admin/")
         await page.locator("[name=username]").fill("admin")
         await page.locator("[name=password]").fill(superuser.password)
-        await page.locator("[name=password]").press("Enter")
+        await page.locator("[type=submit]").click()
         await page.locator(f"a[href='{ROOMS}']").first.click()
         await expect(page).to_have_url(f"{admin.site}{ROOMS}")
 
@@ -166,21 +179,48 @@ class TestDocument:
         assert all(server.running for server in admin_stack.servers)
 
 
-class TestActions:
-    """What the list offers. `admin.act` chooses an action for a room; its confirmation is a page of ours."""
+class TestDeeds:
+    """What can be done to rooms, in the list and on a room's page, each asked about on a page of ours."""
 
     @EACH_LOOK
-    async def test_everybody_is_disconnected_once_that_is_confirmed(
+    async def test_each_is_done_once_it_is_confirmed(self, open_admin: OpenAdmin, write: Write, look: str) -> None:
+        name, admin = room("deeds"), await open_admin(look)
+        await write(name)
+        for deed, done in DEEDS.items():
+            page = await admin.act(deed, await admin.row(name))
+            await expect(page.locator("#content").get_by_text(name)).to_be_visible()
+            await admin.picture(f"asks-{deed}")
+            await admin.confirm(done)
+        await admin.picture("done")
+
+    @EACH_LOOK
+    async def test_on_a_rooms_page_they_act_on_who_is_there(
         self, open_admin: OpenAdmin, write: Write, look: str
     ) -> None:
-        name, admin = room("kick"), await open_admin(look)
+        name, admin = room("ruled"), await open_admin(look)
         client = await write(name)
-        page = await admin.act("disconnect", name)
-        await expect(page.locator("#content").get_by_text(name)).to_be_visible()
-        await admin.picture("confirm")
-        await page.get_by_role("button", name="Yes, I'm sure").click()
-        await expect(page.get_by_text("Everybody is disconnected")).to_be_visible()
-        await client.wait(ended=4403)
+        page = await admin.open_room(name)
+        await page.get_by_role("button", name="Make read-only").click()
+        await admin.confirm("The room is read-only.")
+        await client.wait(closed=4503)
+        await expect(page.get_by_role("button", name="Make writable")).to_be_visible()
+        await page.get_by_role("button", name="Delete", exact=True).click()
+        await admin.confirm("The room is deleted.")
+        await client.wait(ended=4410)
+
+    async def test_poison_is_in_quarantine_until_it_is_discarded(
+        self, admin_stack: Stack, open_admin: OpenAdmin
+    ) -> None:
+        name, admin = room("poison"), await open_admin()
+        async with raw_client(admin_stack.urls[0], name) as client:
+            await client.send(protocol.update(nested_arrays(100_000)))
+            await admin.go(f"{QUARANTINE}?q={name}")
+            row = admin.page.locator("#result_list tr", has_text=name)
+            await admin.until(row, seconds=30)
+        await admin.picture("quarantine")
+        await admin.act("discard", row)
+        await admin.confirm("Discarded.")
+        await expect(row).to_have_count(0)
 
 
 class TestLooks:
