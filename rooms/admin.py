@@ -117,7 +117,7 @@ class RoomAdmin(ImportAdmin):
     @admin.display(description=_("lag"), ordering="lag_seconds")
     def lag(self, room: Room) -> str:
         """Return how old the oldest entry was at the last attempt to persist it."""
-        return f"{room.lag_seconds:.1f} s"
+        return f"{room.lag_seconds:.1f}\N{NO-BREAK SPACE}s"
 
     @admin.display(description=_("persisted"), ordering="snapshot_bytes")
     def stored(self, room: Room) -> str:
