@@ -90,7 +90,7 @@ class ImportAdmin(DeedAdmin):
     def links_for(self, request: HttpRequest, one: Model) -> list[tuple[str, str]]:
         """Return the further buttons, with one for an import into a room that is empty."""
         links, name = super().links_for(request, one), str(one)
-        if not self.may_import(request) or not _is_empty(name):
+        if not self.may_import(request) or not _is_empty(one):
             return links
         return [*links, (f"{self.page_url('import')}?{urlencode({'room': name})}", _("Import"))]
 
@@ -124,8 +124,9 @@ class ImportAdmin(DeedAdmin):
         return HttpResponseRedirect(self.page_url("change", room.pk))
 
 
-def _is_empty(room: str) -> bool:
+def _is_empty(room: Any) -> bool:
+    """Tell whether a room can be imported into, as far as is known; a deleted one can not."""
     try:
-        return not api.exists_sync(room)
+        return room.deleted_at is None and not api.exists_sync(room.name)
     except YRedisError:
         return False
