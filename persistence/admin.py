@@ -36,7 +36,7 @@ class SegmentAdmin(Base):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Segment]:
         """Return the rows without the bytes: a page of them may be hundreds of MB."""
-        return super().get_queryset(request).defer("payload")
+        return super().get_queryset(request).defer("payload", "room__activity")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: the worker adds segments."""

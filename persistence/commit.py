@@ -12,7 +12,7 @@ from hashlib import sha256
 from django.db.models import F
 from django.utils import timezone
 
-from persistence import chain, gaps, holes
+from persistence import activity, chain, gaps, holes
 from persistence.models import Delivery, Quarantined, Segment
 from persistence.stores.place import Place
 from persistence.transactions import atomic, rows
@@ -106,7 +106,7 @@ def commit(deltas: Sequence[Delta]) -> list[Outcome]:
         new = [one for one in outcomes if one.kept and one.delta.claim.fence > rooms[one.delta.claim.room].fence]
         _append(new)
         for outcome in new:
-            _update(outcome)
+            _update(outcome, rooms[outcome.delta.claim.room])
         quarantine((outcome.room_id, outcome.delta.quarantined) for outcome in new)
         gaps.keep({one.room_id: one.clocks for one in new if one.clocks is not None})
         _announce([outcome.room_id for outcome in new])
@@ -205,16 +205,18 @@ def segment_of(
     )
 
 
-def _update(outcome: Outcome) -> None:
+def _update(outcome: Outcome, row: Room) -> None:
     """Write a room's columns, on condition that its fence is still below the claim's."""
-    delta = outcome.delta
+    delta, now = outcome.delta, timezone.now()
+    size_bytes = outcome.snapshot_bytes + outcome.delta_bytes
     verbatim = any(entry.verbatim for _, entry in delta.entries)
     changed = Room.objects.filter(pk=outcome.room_id, fence__lt=delta.claim.fence).update(
         fence=delta.claim.fence,
         last_entry_id=str(delta.last),
         delta_bytes=outcome.delta_bytes,
         delta_count=outcome.delta_count,
-        last_persisted_at=timezone.now(),
+        last_persisted_at=now,
+        activity=activity.added(row.activity, now.timestamp(), len(delta.entries), size_bytes),
         lag_seconds=delta.lag_seconds,
         failures=0,
         last_error="",

@@ -115,11 +115,7 @@ class Compactor:
     async def rewrite(self, claim: Claim, size_bytes: int, *, is_due: bool) -> bool:
         """Write a leased room's chain anew, or what of it is worth that; False if somebody has persisted it since.
 
-        A lease that was lost meanwhile is noted.
-
-        Args:
-            size_bytes: about what its segments have.
-            is_due: otherwise it is only found out whether the room has a gap, and cured of poison.
+        A chain that is not due is only looked at for a gap, and cured of poison. A lease that was lost is noted.
 
         Raises:
             YRedisError: the chain is as it was; it can't be read, say, or not be decoded.
@@ -130,7 +126,7 @@ class Compactor:
             return False
         entries = await pool.run(chain.entries, segments, several)
         compacted = await compact(self._services.compute, entries) or NOTHING
-        old: Sequence[Segment] = ()  # only looked at for a gap
+        old: Sequence[Segment] = ()
         if is_due or compacted.poison:
             old, compacted = await pool.run(written_anew, segments, several, entries, compacted)
             self._put_off(claim.room, len(segments) - len(old))

@@ -17,6 +17,7 @@ AS_NEW: dict[str, object] = {
     "quarantined": 0,
     "has_gap": False,
     "is_verbatim": False,
+    "activity": [],
 }
 """The worker's columns, but for the fence, which only grows."""
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import Self, cast
 
 from persistence.stores.port import SegmentStore
 from rooms.backend import Backend, backend
@@ -11,9 +11,11 @@ from rooms.compute import Compute
 from rooms.conf import Conf
 from rooms.errors import StoreUnavailable
 from rooms.events import Events
+from rooms.keys import Keys
 from rooms.metrics import Count, count
 from rooms.policies import Policies
 from rooms.queue import Queue
+from rooms.redis_client import RedisClient
 from rooms.store import store
 from rooms.streams import Streams
 
@@ -30,6 +32,24 @@ class Services:
     store: SegmentStore
     events: Events
     policies: Policies
+    client: RedisClient
+    keys: Keys
+
+    @classmethod
+    def over(cls, backend: Backend, chosen: SegmentStore, quick: Compute) -> Self:
+        """Return the services of a process whose event loop has a backend."""
+        return cls(
+            conf=backend.conf,
+            streams=backend.streams,
+            compute=backend.compute,
+            quick=quick,
+            queue=Queue(backend.client, backend.keys, backend.conf),
+            store=chosen,
+            events=backend.events,
+            policies=backend.policies,
+            client=backend.client,
+            keys=backend.keys,
+        )
 
 
 @asynccontextmanager
@@ -43,10 +63,7 @@ async def connected() -> AsyncIterator[Services]:
         on_crash=lambda: count(Count.COMPUTE_CRASHES),
     )
     try:
-        queue = Queue(backend.client, backend.keys, backend.conf)
-        chosen = cast("SegmentStore", store())
-        ours = (backend.conf, backend.streams, backend.compute, quick, queue, chosen)
-        yield Services(*ours, events=backend.events, policies=backend.policies)
+        yield Services.over(backend, cast("SegmentStore", store()), quick)
     finally:
         await quick.aclose()
         await backend.aclose()
@@ -62,6 +79,4 @@ async def shared() -> Services:
     ours, chosen = await backend(), store()
     if not isinstance(chosen, SegmentStore):
         raise StoreUnavailable(f"{type(chosen).__name__} is no store that rooms can be persisted in")
-    queue = Queue(ours.client, ours.keys, ours.conf)
-    connections = (ours.conf, ours.streams, ours.compute, ours.compute, queue, chosen)
-    return Services(*connections, events=ours.events, policies=ours.policies)
+    return Services.over(ours, chosen, ours.compute)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from persistence import orphans, shards
 from persistence.health import Health
+from persistence.pulse import Pulse
 from persistence.readiness import NotReady
 from persistence.rota import Rota
 from persistence.services import Services, connected
@@ -21,6 +22,7 @@ from rooms.conf import conf
 from rooms.errors import RedisUnavailable, StoreUnavailable, YRedisError
 from rooms.level import level_of
 from rooms.queue import Claim
+from rooms.sampler import Sampler
 
 T = TypeVar("T")
 
@@ -64,6 +66,9 @@ class Supervisor:
     async def run(self) -> None:
         """Work until stop() is called or a signal comes; then finish what was begun and give the rest back."""
         with_us = [self.worker.leases.run, self.sweep, self.sweep_orphans, self.health.run]
+        services = self.services
+        with_us.append(Pulse(services, self.worker.leases).run)
+        with_us.append(Sampler(services.client, services.keys, services.conf).run)
         if self.services.conf.webhook_url:
             with_us.append(Deliverer(self.services.conf).run)
         async with beside(with_us):

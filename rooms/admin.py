@@ -5,13 +5,18 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
-from django.http import HttpRequest
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
+from django.urls import URLPattern
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
-from rooms import background
-from rooms.admin_actions import DeedAdmin, deed
+from rooms import admin_overview, background
+from rooms.activity_charts import activity_charts
+from rooms.admin_actions import deed
+from rooms.admin_export import ExportForm, exported
+from rooms.admin_import import ImportAdmin
 from rooms.api import people, ruling
 from rooms.backend import backend
 from rooms.errors import YRedisError
@@ -59,7 +64,7 @@ class LiveChangeList(ChangeList):
 
 
 @admin.register(Room)
-class RoomAdmin(DeedAdmin):
+class RoomAdmin(ImportAdmin):
     """When each room was persisted, how large it is, who is there, and what is wrong with it."""
 
     list_display = (
@@ -79,12 +84,21 @@ class RoomAdmin(DeedAdmin):
     ordering = ("name",)
     list_per_page = 100
     show_full_result_count = False
-    readonly_fields = ("document", "present")
-    actions: tuple[str, ...] = ("disconnect", "freeze", "thaw", "soft_delete", "restore", "erase")
+    exclude = ("activity",)
+    readonly_fields = ("document", "present", "activity_chart")
+    actions: tuple[str, ...] = ("disconnect", "export", "freeze", "thaw", "soft_delete", "restore", "erase")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that looks at Redis."""
         return LiveChangeList
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the pages of rooms, with the overview of all."""
+        return [*admin_overview.urls(self), *super().get_urls()]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Room]:
+        """Return the rows without what only a room's own page shows."""
+        return super().get_queryset(request).defer("activity")
 
     @admin.display(description=_("clients"))
     def clients(self, room: Any) -> str:
@@ -132,6 +146,11 @@ class RoomAdmin(DeedAdmin):
         rows = [(_name(one), one.user_id or "-", one.client_id, one.server_id) for one in found]
         return format_html_join("", "<div>{} (user {}, client {}) on {}</div>", rows) or "-"
 
+    @admin.display(description=_("activity"))
+    def activity_chart(self, room: Room) -> str:
+        """Return how much was persisted when, and how large the room was."""
+        return activity_charts(room.activity)
+
     @deed(
         _("Disconnect everybody"),
         permission="yredis_rooms.kick_room",
@@ -142,6 +161,18 @@ class RoomAdmin(DeedAdmin):
     def disconnect(self, request: HttpRequest, room: Room) -> None:
         """Close all connections to a room with 4403."""
         people.kick_sync(room.name, reason="disconnected by an admin")
+
+    @deed(
+        _("Export"),
+        permission="yredis_rooms.export_room",
+        question=_("Export this room's document?"),
+        done=_("The document was exported."),
+        form=ExportForm,
+        one_at_a_time=True,
+    )
+    def export(self, request: HttpRequest, room: Room, *, format: str) -> HttpResponse:  # noqa: A002  # a field's name
+        """Return the document as a file."""
+        return exported(room.name, format)
 
     @deed(
         _("Make read-only"),

@@ -154,6 +154,21 @@ def preview(updates: Sequence[bytes]) -> list[bytes]:
     return [json.dumps(merge.translated(shown)(updates)).encode()]
 
 
+def as_json(updates: Sequence[bytes]) -> list[bytes]:
+    """Return [a whole document as JSON: see rooms.exports]."""
+    from rooms import exports  # as above
+
+    return [merge.translated(exports.as_json)(updates).encode()]
+
+
+def as_text(updates: Sequence[bytes]) -> list[bytes]:
+    """Return [a whole document as plain text: see rooms.exports]."""
+    from rooms import exports  # as above
+
+    return [merge.translated(exports.as_text)(updates).encode()]
+
+
 OPERATIONS: dict[str, Callable[[Sequence[bytes]], list[bytes]]] = {
-    function.__name__: function for function in (summarise, diff, rebuild, look, check, compact, inspect, preview)
+    function.__name__: function
+    for function in (summarise, diff, rebuild, look, check, compact, inspect, preview, as_json, as_text)
 }

@@ -148,7 +148,7 @@ class Conf:
     sweep_seconds: float = 15.0
     """Every open room is compared with Redis once in so long, in case a bell was lost."""
     heartbeat_seconds: float = 3.0
-    """How often a server process says that it lives; it counts as dead after four times as long."""
+    """How often a server or worker says that it lives; it counts as dead after four times as long."""
 
     compute_processes: int = 2
     """Child processes that decode what is large or not trusted."""

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from rooms import coverage, merge
+from rooms import coverage, merge, wire
 from rooms.calmly import calmly
 from rooms.compute import Compute
-from rooms.compute_operations import OPERATIONS
+from rooms.compute_operations import OPERATIONS, Verdict
 from rooms.conf import Conf
 from rooms.entries import START, Entry, EntryId
 from rooms.errors import MalformedFrame, StoreUnavailable, TooBig, Undecodable, YRedisError
@@ -171,6 +171,34 @@ class Documents:
             (await self._compute.run("preview", (document.merged, *document.verbatim)))[0]
         )
         return roots
+
+    async def decoded(self, document: Document, operation: str) -> bytes:
+        """Return a whole document in UTF-8, by the operation "as_json" or "as_text" of rooms.exports.
+
+        Raises:
+            Undecodable: that can't be told.
+        """
+        return (await self._compute.run(operation, (document.merged, *document.verbatim)))[0]
+
+    async def whole(self, document: Document) -> bytes:
+        """Return all of a document as one update; `buildable`, if some of it may not be merged.
+
+        Raises:
+            Undecodable: as `buildable`.
+        """
+        return await self.buildable(document) if document.verbatim else document.merged
+
+    async def prove(self, update: bytes) -> bool:
+        """Let a compute child build a document of an update from somewhere else; return whether to keep it verbatim.
+
+        Raises:
+            MalformedFrame: it is none.
+            Undecodable: the child died of it.
+        """
+        verdicts, *reasons = await self._compute.run("check", (wire.var_uint(1), update))
+        if reasons:
+            raise MalformedFrame(reasons[0].decode())
+        return bool(verdicts[0] == Verdict.VERBATIM)
 
     async def buildable(self, document: Document) -> bytes:
         """Return one update from which a Doc can be built without harm: a compute child has done it first.

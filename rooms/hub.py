@@ -1,9 +1,6 @@
 """All that a server process has open: its rooms, and who sits in them."""
 
 import asyncio
-import os
-import socket
-import uuid
 from collections import Counter
 from contextlib import suppress
 
@@ -11,6 +8,7 @@ from rooms.backend import Backend, backend
 from rooms.bells import Bell
 from rooms.errors import RedisUnavailable, TooMuch
 from rooms.grants import Grant
+from rooms.heartbeats import process_id
 from rooms.limits import exceeded
 from rooms.listener import Listener
 from rooms.metrics import Count, count
@@ -34,7 +32,7 @@ class Hub:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self.server_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.server_id = process_id()
         self.rooms: dict[str, LiveRoom] = {}
         self.listener = Listener(backend.client, backend.keys, self._hear, self._subscribed)
         self._opening: dict[str, asyncio.Task[None]] = {}

@@ -91,6 +91,21 @@ class Keys:
         return f"{self.prefix}:servers"
 
     @property
+    def workers(self) -> str:
+        """Hash: worker id -> its last heartbeat."""
+        return f"{self.prefix}:workers"
+
+    @property
+    def history(self) -> str:
+        """List: samples of the last hour."""
+        return f"{self.prefix}:history"
+
+    @property
+    def sampling(self) -> str:
+        """Key that exists for a while after somebody took a sample for the history."""
+        return f"{self.prefix}:sampling"
+
+    @property
     def layout(self) -> str:
         """Hash: version, shards."""
         return f"{self.prefix}:layout"

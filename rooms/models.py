@@ -28,12 +28,15 @@ class Room(models.Model):
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True)
-    is_read_only = models.BooleanField(_("read-only"), default=False)
-    is_erasing = models.BooleanField(_("being erased"), default=False)
+    is_read_only = models.BooleanField(_("read-only"), default=False, db_default=False)
+    is_erasing = models.BooleanField(_("being erased"), default=False, db_default=False)
     policy_version = models.PositiveIntegerField(
-        _("version of the policy"), default=0, help_text=_("Raised when it is deleted, restored, or made read-only.")
+        _("version of the policy"),
+        default=0,
+        db_default=0,
+        help_text=_("Raised when it is deleted, restored, or made read-only."),
     )
-    is_settled = models.BooleanField(_("Redis knows the policy"), default=True)
+    is_settled = models.BooleanField(_("Redis knows the policy"), default=True, db_default=True)
 
     fence = models.BigIntegerField(_("fence"), default=0, help_text=_("Of the last claim that wrote; none below may."))
     last_entry_id = models.CharField(_("last entry"), max_length=ENTRY_ID_LENGTH, default="0-0")
@@ -50,6 +53,15 @@ class Room(models.Model):
     quarantined = models.PositiveIntegerField(_("entries in quarantine"), default=0)
     has_gap = models.BooleanField(_("waits for a missing update"), default=False)
     is_verbatim = models.BooleanField(_("kept as it was sent"), default=False)
+    activity = models.JSONField(
+        _("activity"),
+        default=list,
+        db_default=Value(
+            [], models.JSONField()
+        ),  # of the release before, which runs beside this one, rows come without
+        editable=False,
+        help_text=_("Points of an hour each: hour since the epoch, updates persisted in it, bytes at its end."),
+    )
     state = models.GeneratedField(
         verbose_name=_("state"),
         expression=Case(

@@ -40,7 +40,7 @@ def change(room: str, change: Change) -> bool:
     """Change the row of a room, which is made if there is none; return whether that was any change."""
     with transaction.atomic(using=router.db_for_write(Room)):
         _rows().bulk_create([Room(name=room)], ignore_conflicts=True)
-        row = _rows().select_for_update().defer("last_error").get(name=room)
+        row = _rows().select_for_update().defer("last_error", "activity").get(name=room)
         changed = change(row)
         if changed:
             row.policy_version, row.is_settled = row.policy_version + 1, False

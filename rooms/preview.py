@@ -14,12 +14,12 @@ from pycrdt._map import Map
 from pycrdt._text import Text
 from pycrdt._xml import XmlElement, XmlFragment, XmlText
 
+from rooms.roots import root_of
+
 MOST_ROOTS = 50
 MOST_CHARACTERS = 20_000
 MOST_NODES = 2_000
 """Values of a map or array that are shown."""
-
-XML = (XmlElement, XmlFragment, XmlText)
 
 
 def preview(updates: Sequence[bytes]) -> list[dict[str, Any]]:
@@ -36,15 +36,15 @@ def preview(updates: Sequence[bytes]) -> list[dict[str, Any]]:
 
 
 def _root(document: "Doc[Any]", name: str) -> dict[str, Any]:
-    """Tell a root's kind by what is in it: an update says it only of types within others."""
-    runs = document.get(name, type=Text).diff()
-    if any(isinstance(value, XML) for value, _ in runs):
-        return _cut(name, "xml", str(document.get(name, type=XmlFragment)))
-    if runs and all(isinstance(value, str | dict) for value, _ in runs):
-        return _text(name, runs)
-    mapped, listed = document.get(name, type=Map), document.get(name, type=Array)
-    if len(mapped) or len(listed):
-        return _json(name, mapped if len(mapped) else listed)
+    kind, value = root_of(document, name)
+    if kind == "text":
+        return _text(name, value)
+    if kind == "json":
+        return _json(name, value)
+    return _cut(name, kind, str(value)) if kind == "xml" else _empty(name)
+
+
+def _empty(name: str) -> dict[str, Any]:
     return {"name": name, "kind": "empty", "content": None, "is_cut": False}
 
 

@@ -53,6 +53,14 @@ class Call:
     arguments: Sequence[Argument]
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes that Redis uses, and may use at most (0: no limit); of a cluster all masters together."""
+
+    used_bytes: int
+    most_bytes: int
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Raise RedisUnavailable for whatever redis-py raises; a failover leaks AttributeError and RuntimeError."""
@@ -172,6 +180,13 @@ class RedisClient:
         except RedisUnavailable:
             found = {}
         return {name.replace("-", "_"): found.get(name, "?") for name in names}
+
+    async def memory(self) -> Memory:
+        """Return how much Redis holds; raise RedisUnavailable when there is no answer in time."""
+        nodes: list[Any] = self.redis.get_primaries() if isinstance(self.redis, RedisCluster) else [self.redis]
+        async with self._in_use():
+            found = await asyncio.gather(*(node.execute_command("INFO", "memory") for node in nodes))
+        return Memory(sum(each["used_memory"] for each in found), sum(each.get("maxmemory", 0) for each in found))
 
     async def run(self, call: Call) -> Any:
         """Run one script.

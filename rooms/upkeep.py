@@ -7,11 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from rooms import protocol
+from rooms import heartbeats, protocol
 from rooms.errors import YRedisError
+from rooms.heartbeats import DEAD_AFTER_BEATS, Rate
+from rooms.history import SAMPLE_SECONDS
 from rooms.metrics import Count, count
-from rooms.redis_client import Call, script
+from rooms.redis_client import Call
 from rooms.rights import LOOKS
+from rooms.sampler import Sampler
 from rooms.writers import Frame
 
 if TYPE_CHECKING:
@@ -19,13 +22,6 @@ if TYPE_CHECKING:
     from rooms.room import LiveRoom
 
 logger = logging.getLogger(__name__)
-
-DEAD_AFTER_BEATS = 4
-"""A server that was silent for so many heartbeats is dead, and its clients' cursors are removed."""
-
-FORGET_AFTER_SECONDS = 600
-FORGET_AFTER_BEATS = 10
-"""A dead server is forgotten after the longer of the two: by then no awareness of it can be left."""
 
 SWEEP_SLICES = 10
 """The rooms are not swept all at once."""
@@ -43,12 +39,14 @@ NOTHING = Frame(protocol.awareness(b"\0"))
 
 
 class Upkeep:
-    """Four rhythms of one hub."""
+    """Five rhythms of one hub."""
 
     def __init__(self, hub: "Hub") -> None:
         self._hub = hub
         self._conf = hub.backend.conf
         self._beats = 0
+        self._appended = Rate(Count.UPDATES_ACCEPTED)
+        self._sampler = Sampler(hub.backend.client, hub.backend.keys, hub.backend.conf)
         self._position = 0
         self._tasks: list[asyncio.Task[None]] = []
         self.dead: frozenset[str] = frozenset()
@@ -61,6 +59,7 @@ class Upkeep:
             (self.sweep, self._conf.sweep_seconds / SWEEP_SLICES),
             (self.keep_alive, KEEP_ALIVE_SECONDS),
             (self.recheck, self._conf.recheck_seconds / LOOKS),
+            (self._sampler.sample, SAMPLE_SECONDS),
         )
         self._tasks = [asyncio.create_task(_repeat(action, seconds)) for action, seconds in rhythms]
 
@@ -86,9 +85,9 @@ class Upkeep:
         self.dead = dead
 
     def _heartbeat(self) -> Call:
-        arguments = (self._hub.server_id, self._beats + 1, self._hub.seats, len(self._hub.rooms))
-        forget_after = max(FORGET_AFTER_SECONDS, FORGET_AFTER_BEATS * self._conf.heartbeat_seconds)
-        return Call(script("heartbeat"), (self._hub.backend.keys.servers,), (*arguments, int(forget_after * 1000)))
+        hub, every = self._hub, self._conf.heartbeat_seconds
+        told = (hub.seats, len(hub.rooms), self._appended.per_second())
+        return heartbeats.beat(hub.backend.keys.servers, hub.server_id, self._beats + 1, told, heartbeat_seconds=every)
 
     async def sweep(self) -> None:
         """Compare the next slice of the rooms with Redis, in case a bell was lost."""

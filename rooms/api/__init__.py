@@ -4,7 +4,7 @@
 views, commands, the shell and scripts without an event loop.
 """
 
-from rooms.api.content import json, json_sync, text, text_sync, xml, xml_sync
+from rooms.api.content import json, json_sync, snapshot, snapshot_sync, text, text_sync, xml, xml_sync
 from rooms.api.creating import copy, copy_sync, exists, exists_sync, seed, seed_sync
 from rooms.api.editing import edit, edit_sync, read, read_sync
 from rooms.api.listing import Listed, rooms, rooms_sync
@@ -53,6 +53,8 @@ __all__ = [
     "rooms_sync",
     "seed",
     "seed_sync",
+    "snapshot",
+    "snapshot_sync",
     "text",
     "text_sync",
     "thaw",

@@ -1,11 +1,12 @@
-"""What is in a room, as plain text or as what JSON can hold."""
+"""What is in a room, as plain text, as what JSON can hold, or as one update."""
 
 from typing import Any
 
 from pycrdt import Array, Map, Text, XmlFragment
 
-from rooms import background
+from rooms import background, names
 from rooms.api.editing import read
+from rooms.backend import backend
 
 
 async def text(room: str, name: str) -> str:
@@ -34,6 +35,26 @@ async def xml(room: str, name: str) -> str:
         NoSuchRoom, RedisUnavailable, StoreUnavailable, Undecodable: as `read`.
     """
     return str((await read(room)).get(name, type=XmlFragment))
+
+
+async def snapshot(room: str) -> bytes:
+    """Return a room's whole document as one update, for `Y.applyUpdate`, `pycrdt.Doc.apply_update` or `seed`.
+
+    It is what a client gets that joins, deleted text included. Of a room that is kept as it was sent, it is what pycrdt
+    makes of it: a BigInt is a float in it.
+
+    Raises:
+        NoSuchRoom, RoomDeleted, RedisUnavailable, StoreUnavailable: as `read`.
+        Undecodable: what is kept as it was sent can't be made into one update.
+    """
+    services, name = await backend(), names.canonical(room)
+    await services.policies.open(name)
+    return await services.documents.whole(await services.documents.load(name))
+
+
+def snapshot_sync(room: str) -> bytes:
+    """Do as `snapshot`, in code without an event loop."""
+    return background.run(snapshot(room))
 
 
 def text_sync(room: str, name: str) -> str:

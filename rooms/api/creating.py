@@ -27,11 +27,12 @@ async def exists(room: str) -> bool:
     return not (await services.policies.of(name)).is_deleted and await services.documents.exist(name)
 
 
-async def seed(room: str, fill: Fill) -> bool:
+async def seed(room: str, fill: Fill | bytes) -> bool:
     """Give a room that nobody has written to its first content; of many who try, on all servers, one does.
 
     Args:
-        fill: is called with an empty document, and writes to it. What it wrote is dropped if the room has content.
+        fill: is called with an empty document, and writes to it. What it wrote is dropped if the room has content. Or
+            an update, as `snapshot` gives: a compute child builds a document of it before anybody else gets it.
 
     Returns:
         Whether this call has written.
@@ -39,15 +40,20 @@ async def seed(room: str, fill: Fill) -> bool:
     Raises:
         NoSuchRoom, RoomDeleted, RedisUnavailable, StoreUnavailable: as `read`. After RedisUnavailable it is unknown
             whether the room was seeded: call it again.
-        ValueError: `fill` wrote nothing.
-        MalformedFrame: `fill` wrote what no client could take.
+        ValueError: `fill` wrote nothing, or is an update without content.
+        MalformedFrame: `fill` wrote what no client could take, or is no update.
+        TooBig: the update is in too many pieces.
+        Undecodable: the child died of the update.
+        ComputeUnavailable: no child could be started.
     """
-    return not await _is_taken(room) and await _plant(room, _filled(fill))
+    return not await _is_taken(room) and await _plant(room, _filled(fill), is_foreign=isinstance(fill, bytes))
 
 
-def seed_sync(room: str, fill: Fill) -> bool:
+def seed_sync(room: str, fill: Fill | bytes) -> bool:
     """Do as `seed`, in code without an event loop; `fill` is called in this very thread."""
-    return not background.run(_is_taken(room)) and background.run(_plant(room, _filled(fill)))
+    if background.run(_is_taken(room)):
+        return False
+    return background.run(_plant(room, _filled(fill), is_foreign=isinstance(fill, bytes)))
 
 
 async def _is_taken(room: str) -> bool:
@@ -56,18 +62,21 @@ async def _is_taken(room: str) -> bool:
     return await services.documents.exist(name)
 
 
-def _filled(fill: Fill) -> bytes:
+def _filled(fill: Fill | bytes) -> bytes:
+    if isinstance(fill, bytes):
+        return fill
     document: Document = Doc()
     fill(document)
     return document.get_update()
 
 
-async def _plant(room: str, update: bytes) -> bool:
+async def _plant(room: str, update: bytes, *, is_foreign: bool) -> bool:
     services = await backend()
     scanned = await services.documents.look_into(update)
     if not scanned.structs:
         raise ValueError("a room can't be seeded with nothing")
-    return await _first(services, names.canonical(room), [Entry(update, scanned.verbatim)])
+    verbatim = await services.documents.prove(update) if is_foreign else scanned.verbatim
+    return await _first(services, names.canonical(room), [Entry(update, verbatim)])
 
 
 async def copy(source: str, target: str) -> bool:

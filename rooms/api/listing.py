@@ -33,6 +33,8 @@ class Listed:
     clients: int
     last_edited_at: datetime | None
     last_persisted_at: datetime | None
+    is_deleted: bool
+    is_read_only: bool
 
 
 async def rooms() -> AsyncIterator[Listed]:
@@ -68,7 +70,7 @@ def rooms_sync() -> Iterator[Listed]:
 
 
 def _page(after: str) -> list[Room]:
-    return list(Room.objects.filter(name__gt=after).order_by("name")[:PAGE])
+    return list(Room.objects.filter(name__gt=after).order_by("name").defer("activity")[:PAGE])
 
 
 def _known(names: set[str]) -> set[str]:
@@ -89,4 +91,6 @@ def _told(row: Room, glance: Glance) -> Listed:
         clients=glance.clients,
         last_edited_at=glance.last_edited_at,
         last_persisted_at=row.last_persisted_at,
+        is_deleted=row.deleted_at is not None,
+        is_read_only=row.is_read_only,
     )

@@ -112,7 +112,7 @@ class Admin:
 @pytest.fixture(scope="module")
 def admin_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Two servers of the demo site, one for each of LOOKS, and a worker; each test has rooms of its own."""
-    env = {**QUICK, "YREDIS_AUTHORIZE": "authbridge.authorizer.authorize"}
+    env = {**QUICK, "YREDIS_HEARTBEAT_SECONDS": "0.5", "YREDIS_AUTHORIZE": "authbridge.authorizer.authorize"}
     stack = Stack(tmp_path_factory.mktemp("admin"), "daphne", servers=len(LOOKS), workers=1, env=env)
     for server, look in zip(stack.servers, LOOKS, strict=True):
         server.env = {**stack.env, "ADMIN_THEME": look}

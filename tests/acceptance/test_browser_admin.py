@@ -1,6 +1,7 @@
 """The admin in a real browser, in unfold's look and in Django's own: what is there, and nothing that it shows acts."""
 
 import contextlib
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -28,7 +29,8 @@ DOCUMENTS = {
 """Scripts of tests/clients/src/scripts.js, and what is to be read of what they write."""
 
 QUARANTINE = "/admin/yredis_persistence/quarantined/"
-PAGES = {"index": "/admin/", "list": ROOMS, "segments": "/admin/yredis_persistence/segment/"}
+OVERVIEW = f"{ROOMS}overview/"
+PAGES = {"index": "/admin/", "overview": OVERVIEW, "list": ROOMS, "segments": "/admin/yredis_persistence/segment/"}
 
 DEEDS = {
     "persist_now": "Persisted.",
@@ -117,14 +119,21 @@ class TestList:
         await expect(page.locator("#result_list .field-name")).to_have_text([name])
         assert {"q", "last_persisted_at__day", "state"} <= admin.asked_for().keys()
 
-    async def test_it_counts_twenty_clients_that_type(self, open_admin: OpenAdmin, start_typing: StartTyping) -> None:
-        names, admin = [room(f"typists-{number}") for number in range(4)], await open_admin()
-        clients = await start_typing(20, names)
+
+class TestOverview:
+    @EACH_LOOK
+    async def test_it_follows_twenty_clients_that_type(
+        self, open_admin: OpenAdmin, start_typing: StartTyping, look: str
+    ) -> None:
+        names, admin = [room(f"typists-{number}") for number in range(4)], await open_admin(look)
+        page = await admin.go(OVERVIEW)
+        await start_typing(20, names)
+        connections = page.locator(".yredis-figures div", has_text="connections").locator("strong")
+        await expect(connections).to_have_text(re.compile("2[0-9]"), timeout=15_000)
+        await fits(page)
+        await admin.picture("overview-typists")
         for name in names:
             await expect((await admin.row(name)).locator(".field-clients")).to_have_text("5")
-        await admin.go(f"{ROOMS}?q=typists-")
-        await admin.picture("typists")
-        assert all([(await client.info())["typed"] for client in clients])
 
 
 class TestDocument:

@@ -10,6 +10,8 @@ from persistence.services import connected as services_of_a_worker
 from rooms.backend import Backend
 from rooms.entries import Entry
 from rooms.hub import Hub
+from rooms.sampler import Sampler
+from rooms.survey import survey
 from tests.integration.conftest import Configure, connected
 from tests.integration.peers import Peer, agree, eventually, settled
 from tests.integration.persisting import KEYS, work_once
@@ -94,6 +96,18 @@ async def test_servers_hear_of_each_other(hubs: tuple[Hub, Hub], cluster: Valkey
     with cluster.client() as client:
         found = client.hkeys(hubs[0].backend.keys.servers)
     assert {name.decode() for name in found} == {hub.server_id for hub in hubs}
+
+
+async def test_a_whole_cluster_is_looked_at(hubs: tuple[Hub, Hub]) -> None:
+    backend = hubs[0].backend
+    for name in NAMES:
+        await backend.lane.append_and_wait(name, Entry(b"x"))
+    await Sampler(backend.client, backend.keys, backend.conf).sample()
+    found = await survey(backend.client, backend.keys, backend.conf)
+    assert (len(found.servers), found.backlog.waiting, found.unanswered) == (2, len(NAMES), 0)
+    assert found.history.samples[-1][1].backlog == len(NAMES)
+    assert found.memory is not None
+    assert found.memory.used_bytes > 0
 
 
 async def test_a_broken_subscription_is_renewed(hubs: tuple[Hub, Hub], seat: Seated, cluster: Valkey) -> None:

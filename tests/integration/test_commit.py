@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from persistence import commit, framing
@@ -87,6 +88,25 @@ class TestCommit:
         sizes = [segment.byte_size for segment in Segment.objects.all()]
         assert (outcome.delta_bytes, outcome.delta_count) == (sum(sizes), 2)
         assert (row().delta_bytes, row().delta_count) == (sum(sizes), 2)
+
+    def test_what_is_persisted_within_an_hour_is_a_point_of_the_activity(self) -> None:
+        committed(delta(1, b"a", b"b"))
+        committed(delta(2, b"c", start=9))
+        points = row().activity
+        assert sum(entries for _, entries, _ in points) == 3
+        assert points[-1][2] == row().delta_bytes
+        assert abs(points[-1][0] - timezone.now().timestamp() // 3600) <= 1
+
+    def test_a_row_that_the_release_before_made_has_no_activity_yet(self) -> None:
+        """It runs beside this one, and does not know the column."""
+        fields = [one for one in Room._meta.concrete_fields if one.name not in {"id", "activity", "state"}]
+        values = [one.get_db_prep_save(one.pre_save(Room(name=ROOM), add=True), connection) for one in fields]
+        columns, marks = ", ".join(one.column for one in fields), ", ".join("%s" for _ in fields)
+        with connection.cursor() as cursor:
+            cursor.execute(f"INSERT INTO {Room._meta.db_table} ({columns}) VALUES ({marks})", values)
+        assert row().activity == []
+        committed(delta(1, b"a"))
+        assert len(row().activity) == 1
 
     def test_a_hundred_rooms_are_one_transaction_of_few_queries(self, django_assert_max_num_queries: Any) -> None:
         with django_assert_max_num_queries(120):

@@ -404,3 +404,12 @@ class TestReadOnly:
         append_silently(hub, redis_of, ROOM, text_update("x", 9))
         hub.rooms[ROOM].catch_up()
         await eventually(lambda: str(reader.text) == "x")
+
+
+async def test_the_list_of_all_rooms_tells(hub: Hub, typed: Typed) -> None:
+    for room in ("deleted", "fixed", "other"):
+        await typed(hub, "a", room)
+    await api.delete("deleted")
+    await api.freeze("fixed")
+    told = {one.name: (one.is_deleted, one.is_read_only) async for one in api.rooms()}
+    assert told == {"deleted": (True, False), "fixed": (False, True), "other": (False, False)}

@@ -22,15 +22,15 @@ ROOM = "essay"
 class TestHeartbeat:
     """`{prefix}:servers` tells who lives, and how much sits there."""
 
-    async def test_it_tells_the_beat_the_seats_and_the_rooms(
+    async def test_it_tells_the_beat_the_seats_the_rooms_and_the_rate(
         self, hub: Hub, seat: Seated, redis_of: "redis.Redis"
     ) -> None:
         await seat(hub, ROOM)
         await seat(hub, ROOM)
         await seat(hub, "other")
         await hub.upkeep.beat()
-        beat, _, seats, rooms = (redis_of.hget(hub.backend.keys.servers, hub.server_id) or b"").split()
-        assert (beat, seats, rooms) == (b"2", b"3", b"2")
+        beat, _, seats, rooms, rate = (redis_of.hget(hub.backend.keys.servers, hub.server_id) or b"").split()
+        assert (beat, seats, rooms, float(rate)) == (b"2", b"3", b"2", 0.0)
 
     async def test_it_beats_by_itself(
         self, valkey: Valkey, configure: Configure, serve: Serve, redis_of: "redis.Redis"

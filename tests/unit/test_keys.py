@@ -31,6 +31,7 @@ def test_the_hash_tag_is_the_shard_and_nothing_of_the_name(room):
 def test_no_two_rooms_or_kinds_share_a_key():
     every = [key for room in ROOMS for key in keys_of(room)[:-1]]
     every += [KEYS.due(shard) for shard in range(16)] + [KEYS.servers, KEYS.layout]
+    every += [KEYS.workers, KEYS.history, KEYS.sampling, KEYS.sweep]
     assert len(set(every)) == len(every)
 
 

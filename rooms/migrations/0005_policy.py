@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("yredis_rooms", "0003_permissions"),
+        ("yredis_rooms", "0004_activity"),
     ]
 
     operations = [
@@ -17,22 +17,23 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="room",
             name="is_erasing",
-            field=models.BooleanField(default=False, verbose_name="being erased"),
+            field=models.BooleanField(db_default=False, default=False, verbose_name="being erased"),
         ),
         migrations.AddField(
             model_name="room",
             name="is_read_only",
-            field=models.BooleanField(default=False, verbose_name="read-only"),
+            field=models.BooleanField(db_default=False, default=False, verbose_name="read-only"),
         ),
         migrations.AddField(
             model_name="room",
             name="is_settled",
-            field=models.BooleanField(default=True, verbose_name="Redis knows the policy"),
+            field=models.BooleanField(db_default=True, default=True, verbose_name="Redis knows the policy"),
         ),
         migrations.AddField(
             model_name="room",
             name="policy_version",
             field=models.PositiveIntegerField(
+                db_default=0,
                 default=0,
                 help_text="Raised when it is deleted, restored, or made read-only.",
                 verbose_name="version of the policy",
