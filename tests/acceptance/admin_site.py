@@ -28,6 +28,9 @@ LOOKS = ("unfold", "plain")
 NUMBERS = itertools.count()
 """Clients of one Node process have names of their own."""
 
+MOST_PIXELS = 3_000
+"""Height of a picture."""
+
 ROOMS = "/admin/yredis_rooms/room/"
 
 OpenAdmin = Callable[..., Awaitable["Admin"]]
@@ -99,11 +102,12 @@ class Admin:
         await expect(self.page.get_by_text(done).first).to_be_visible()
 
     async def picture(self, name: str) -> None:
-        """Keep a picture of the whole page, named for its look too."""
+        """Keep a picture of the page, named for its look too: of the whole page unless it is very long."""
         size = self.page.viewport_size
         height = await self.page.evaluate("document.documentElement.scrollHeight")
         if size:  # a taller window, as what sticks to its edges would lie across the picture
-            await self.page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
+            tall = max(size["height"], min(height, MOST_PIXELS))
+            await self.page.set_viewport_size({"width": size["width"], "height": tall})
         await keep_screenshot(self.page, f"admin-{name}-{self.look}")
         if size:
             await self.page.set_viewport_size(size)

@@ -30,7 +30,13 @@ DOCUMENTS = {
 
 QUARANTINE = "/admin/yredis_persistence/quarantined/"
 OVERVIEW = f"{ROOMS}overview/"
-PAGES = {"index": "/admin/", "overview": OVERVIEW, "list": ROOMS, "segments": "/admin/yredis_persistence/segment/"}
+PAGES = {
+    "index": "/admin/",
+    "overview": OVERVIEW,
+    "import": f"{ROOMS}import/",
+    "list": ROOMS,
+    "segments": "/admin/yredis_persistence/segment/",
+}
 
 DEEDS = {
     "persist_now": "Persisted.",
