@@ -4,6 +4,7 @@ import contextlib
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
@@ -72,8 +73,10 @@ def write(enter: Enter) -> Write:
 def resting(stack: Stack) -> Iterator[None]:
     """Let the worker persist nothing within a block."""
     stack.workers[0].freeze()
-    yield
-    stack.workers[0].thaw()
+    try:
+        yield
+    finally:
+        stack.workers[0].thaw()
 
 
 async def fits(page: Page) -> None:
@@ -222,6 +225,25 @@ class TestDeeds:
         await page.get_by_role("button", name="Delete", exact=True).click()
         await admin.confirm("The room is deleted.")
         await client.wait(ended=4410)
+
+    @EACH_LOOK
+    async def test_what_is_exported_can_be_imported_into_another(
+        self, open_admin: OpenAdmin, write: Write, enter: Enter, tmp_path: Path, look: str
+    ) -> None:
+        name, other, admin = room("from"), room("to"), await open_admin(look)
+        client = await write(name, "proseMirror", "codeMirror")
+        page = await admin.act("export", await admin.row(name))
+        await page.get_by_label("Yjs update").check()
+        await admin.picture("export")
+        async with page.expect_download() as download:
+            await page.locator("#content [type=submit]").click()
+        await (await download.value).save_as(tmp_path / "document")
+        await admin.go(f"{ROOMS}import/")
+        await page.get_by_label("Room").fill(other)
+        await page.get_by_label("File").set_input_files(tmp_path / "document")
+        await page.get_by_role("button", name="Import").click()
+        await expect(page.locator(".yredis-document")).to_contain_text("Minutes of the meeting")
+        assert await (await enter(other)).text() == await client.text()
 
     async def test_poison_is_in_quarantine_until_it_is_discarded(
         self, admin_stack: Stack, open_admin: OpenAdmin
