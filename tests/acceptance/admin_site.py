@@ -28,6 +28,9 @@ LOOKS = ("unfold", "plain")
 NUMBERS = itertools.count()
 """Clients of one Node process have names of their own."""
 
+MOST_PIXELS = 3_000
+"""Height of a picture."""
+
 ROOMS = "/admin/yredis_rooms/room/"
 
 OpenAdmin = Callable[..., Awaitable["Admin"]]
@@ -99,11 +102,12 @@ class Admin:
         await expect(self.page.get_by_text(done).first).to_be_visible()
 
     async def picture(self, name: str) -> None:
-        """Keep a picture of the whole page, named for its look too."""
+        """Keep a picture of the page, named for its look too: of the whole page unless it is very long."""
         size = self.page.viewport_size
         height = await self.page.evaluate("document.documentElement.scrollHeight")
         if size:  # a taller window, as what sticks to its edges would lie across the picture
-            await self.page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
+            tall = max(size["height"], min(height, MOST_PIXELS))
+            await self.page.set_viewport_size({"width": size["width"], "height": tall})
         await keep_screenshot(self.page, f"admin-{name}-{self.look}")
         if size:
             await self.page.set_viewport_size(size)
@@ -112,7 +116,7 @@ class Admin:
 @pytest.fixture(scope="module")
 def admin_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Two servers of the demo site, one for each of LOOKS, and a worker; each test has rooms of its own."""
-    env = {**QUICK, "YREDIS_AUTHORIZE": "authbridge.authorizer.authorize"}
+    env = {**QUICK, "YREDIS_HEARTBEAT_SECONDS": "0.5", "YREDIS_AUTHORIZE": "authbridge.authorizer.authorize"}
     stack = Stack(tmp_path_factory.mktemp("admin"), "daphne", servers=len(LOOKS), workers=1, env=env)
     for server, look in zip(stack.servers, LOOKS, strict=True):
         server.env = {**stack.env, "ADMIN_THEME": look}

@@ -1,8 +1,10 @@
 """The admin in a real browser, in unfold's look and in Django's own: what is there, and nothing that it shows acts."""
 
 import contextlib
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
@@ -28,7 +30,14 @@ DOCUMENTS = {
 """Scripts of tests/clients/src/scripts.js, and what is to be read of what they write."""
 
 QUARANTINE = "/admin/yredis_persistence/quarantined/"
-PAGES = {"index": "/admin/", "list": ROOMS, "segments": "/admin/yredis_persistence/segment/"}
+OVERVIEW = f"{ROOMS}overview/"
+PAGES = {
+    "index": "/admin/",
+    "overview": OVERVIEW,
+    "import": f"{ROOMS}import/",
+    "list": ROOMS,
+    "segments": "/admin/yredis_persistence/segment/",
+}
 
 DEEDS = {
     "persist_now": "Persisted.",
@@ -64,8 +73,10 @@ def write(enter: Enter) -> Write:
 def resting(stack: Stack) -> Iterator[None]:
     """Let the worker persist nothing within a block."""
     stack.workers[0].freeze()
-    yield
-    stack.workers[0].thaw()
+    try:
+        yield
+    finally:
+        stack.workers[0].thaw()
 
 
 async def fits(page: Page) -> None:
@@ -117,14 +128,21 @@ class TestList:
         await expect(page.locator("#result_list .field-name")).to_have_text([name])
         assert {"q", "last_persisted_at__day", "state"} <= admin.asked_for().keys()
 
-    async def test_it_counts_twenty_clients_that_type(self, open_admin: OpenAdmin, start_typing: StartTyping) -> None:
-        names, admin = [room(f"typists-{number}") for number in range(4)], await open_admin()
-        clients = await start_typing(20, names)
+
+class TestOverview:
+    @EACH_LOOK
+    async def test_it_follows_twenty_clients_that_type(
+        self, open_admin: OpenAdmin, start_typing: StartTyping, look: str
+    ) -> None:
+        names, admin = [room(f"typists-{number}") for number in range(4)], await open_admin(look)
+        page = await admin.go(OVERVIEW)
+        await start_typing(20, names)
+        connections = page.locator(".yredis-figures div", has_text="connections").locator("strong")
+        await expect(connections).to_have_text(re.compile("2[0-9]"), timeout=15_000)
+        await fits(page)
+        await admin.picture("overview-typists")
         for name in names:
             await expect((await admin.row(name)).locator(".field-clients")).to_have_text("5")
-        await admin.go(f"{ROOMS}?q=typists-")
-        await admin.picture("typists")
-        assert all([(await client.info())["typed"] for client in clients])
 
 
 class TestDocument:
@@ -207,6 +225,25 @@ class TestDeeds:
         await page.get_by_role("button", name="Delete", exact=True).click()
         await admin.confirm("The room is deleted.")
         await client.wait(ended=4410)
+
+    @EACH_LOOK
+    async def test_what_is_exported_can_be_imported_into_another(
+        self, open_admin: OpenAdmin, write: Write, enter: Enter, tmp_path: Path, look: str
+    ) -> None:
+        name, other, admin = room("from"), room("to"), await open_admin(look)
+        client = await write(name, "proseMirror", "codeMirror")
+        page = await admin.act("export", await admin.row(name))
+        await page.get_by_label("Yjs update").check()
+        await admin.picture("export")
+        async with page.expect_download() as download:
+            await page.locator("#content [type=submit]").click()
+        await (await download.value).save_as(tmp_path / "document")
+        await admin.go(f"{ROOMS}import/")
+        await page.get_by_label("Room").fill(other)
+        await page.get_by_label("File").set_input_files(tmp_path / "document")
+        await page.get_by_role("button", name="Import").click()
+        await expect(page.locator(".yredis-document")).to_contain_text("Minutes of the meeting")
+        assert await (await enter(other)).text() == await client.text()
 
     async def test_poison_is_in_quarantine_until_it_is_discarded(
         self, admin_stack: Stack, open_admin: OpenAdmin

@@ -29,17 +29,16 @@ def make_rows() -> None:
 
 def pages() -> Iterator[str]:
     """Yield the urls of the pages of the site, of each model, and of the first object of each model."""
-    from django.contrib.admin import site
     from django.urls import reverse
 
     yield from (reverse(f"admin:{name}") for name in ("index", "password_change"))
     for model, shown in registered():
         yield reverse("admin:app_list", args=[model._meta.app_label])
         row = model._default_manager.first()
-        named = [pattern for pattern in shown.get_urls() if getattr(pattern, "name", None)]
-        for pattern in named:
-            args = [row.pk for _ in pattern.pattern.converters] if row else []
-            yield reverse(f"{site.name}:{pattern.name}", args=args)
+        for pattern in shown.get_urls():
+            taken = pattern.pattern.converters.keys()
+            if getattr(pattern, "name", None) and taken <= {"object_id", "id"}:
+                yield reverse(f"admin:{pattern.name}", args=[row.pk for _ in taken])
 
 
 def registered() -> Iterator[tuple[Any, Any]]:
