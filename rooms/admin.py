@@ -9,12 +9,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rooms import admin_overview, background
 from rooms.admin_deeds import RoomDeeds
 from rooms.admin_import import ImportAdmin
 from rooms.admin_page import RoomPage
+from rooms.amounts import lasted
 from rooms.backend import backend
 from rooms.errors import YRedisError
 from rooms.models import Room
@@ -49,7 +51,8 @@ class LiveChangeList(ChangeList):
         super().get_results(request)
         rooms: list[Any] = list(self.result_list)
         if error := _look(rooms):
-            messages.warning(request, _("Redis gives no answer, so nothing is known of the moment: %s") % error)
+            text = gettext("Redis gives no answer, so nothing is known of the moment: %(reason)s")
+            messages.warning(request, text % {"reason": error})
         self.result_list = rooms
 
 
@@ -108,7 +111,7 @@ class RoomAdmin(RoomPage, RoomDeeds, ImportAdmin):
     @admin.display(description=_("lag"), ordering="lag_seconds")
     def lag(self, room: Room) -> str:
         """Return how old the oldest entry was at the last attempt to persist it."""
-        return f"{room.lag_seconds:.1f}\N{NO-BREAK SPACE}s"
+        return lasted(room.lag_seconds)
 
     @admin.display(description=_("persisted"), ordering="snapshot_bytes")
     def stored(self, room: Room) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.utils.html import format_html_join
 from django.utils.timesince import timesince
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rooms import background
@@ -58,7 +59,7 @@ class RoomPage(Base):
         try:
             return as_html(background.run(_preview(room.name)))
         except YRedisError as error:
-            return _("It can't be shown: %s") % error
+            return gettext("It can't be shown: %(reason)s") % {"reason": error}
 
     @admin.display(description=_("connections"))
     def connections(self, room: Room) -> str:
@@ -80,8 +81,7 @@ class RoomPage(Base):
             found = people.awareness_sync(room.name)
         except YRedisError as error:
             return str(error)
-        rows = [(_name(one), one.user_id or "-", one.client_id, one.server_id) for one in found]
-        return format_html_join("", "<div>{} (user {}, client {}) on {}</div>", rows) or "-"
+        return format_html_join("", "<div>{}</div>", ((_line(one),) for one in found)) or "-"
 
     @admin.display(description=_("activity"))
     def activity_chart(self, room: Room) -> str:
@@ -93,6 +93,12 @@ def _name(one: people.Present) -> str:
     """Return the name that a client shows, where editors' bindings keep it; a client may say anything."""
     user = one.state.get("user") if isinstance(one.state, dict) else None
     return visible(str(user.get("name", "?"))[:MOST_NAME]) if isinstance(user, dict) else "?"
+
+
+def _line(one: people.Present) -> str:
+    """Return what is told of a client."""
+    words = {"name": _name(one), "user": one.user_id or "-", "client": one.client_id, "server": one.server_id}
+    return gettext("%(name)s (user %(user)s, client %(client)s) on %(server)s") % words
 
 
 async def _preview(name: str) -> list[dict[str, Any]]:
