@@ -1,6 +1,7 @@
 """A document's preview as harmless HTML: escaped, and what can't be seen or turns the line around is spelled out."""
 
 import unicodedata
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.utils.html import format_html, format_html_join
@@ -23,10 +24,11 @@ def visible(text: str) -> str:
 
 
 def as_html(roots: list[dict[str, Any]]) -> SafeString:
-    """Return the roots of a document, one below the other."""
+    """Return the roots of a document, one below the other, none of them wider than the page."""
     if not roots:
         return format_html("<p>{}</p>", _("The document is empty."))
-    return format_html_join("", "<h4>{} ({})</h4>{}{}", map(_parts, roots))
+    shown = format_html_join("", "<h4>{} ({})</h4>{}{}", map(_parts, roots))
+    return format_html('<div class="yredis-document" style="overflow-wrap: anywhere">{}</div>', shown)
 
 
 def _parts(root: dict[str, Any]) -> tuple[Any, ...]:
@@ -37,10 +39,12 @@ def _parts(root: dict[str, Any]) -> tuple[Any, ...]:
 def _content(root: dict[str, Any]) -> SafeString:
     if root["kind"] == "empty":
         return SafeString("")
-    if root["kind"] != "text":
-        return format_html('<pre dir="auto">{}</pre>', visible(root["content"]))
-    runs = format_html_join("", "{}", ((_run(text, formats),) for text, formats in root["content"]))
-    return format_html('<pre dir="auto">{}</pre>', runs)
+    shown = visible(root["content"]) if root["kind"] != "text" else _runs(root["content"])
+    return format_html('<pre dir="auto" style="white-space: pre-wrap">{}</pre>', shown)
+
+
+def _runs(runs: Iterable[Sequence[str]]) -> SafeString:
+    return format_html_join("", "{}", ((_run(text, formats),) for text, formats in runs))
 
 
 def _run(text: str, formats: str) -> SafeString:

@@ -25,6 +25,9 @@ NO_SETTINGS = {
 } | {f"{BEGINNING}S3_{name}" for name in ("BUCKET", "ENDPOINT_URL", "REGION")}
 """Variables that tests and tools read."""
 
+THEMES = {"unfold": ["unfold"], "plain": []}
+"""How the admin may look, and the apps that each look needs before django.contrib.admin."""
+
 
 def yredis(env: environ.Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Return the YREDIS setting: `defaults`, and over them each YREDIS_<KEY> that `env` has.
@@ -56,6 +59,14 @@ def database(given: Mapping[str, Any]) -> dict[str, Any]:
         # A server that is gone is noticed in seconds: by default a connection waits for hours.
         options = {"connect_timeout": 5, "tcp_user_timeout": 15_000}
     return {**given, "OPTIONS": {**given.get("OPTIONS", {}), **options}}
+
+
+def admin_theme(env: environ.Env) -> list[str]:
+    """Return the apps of the theme that ADMIN_THEME names; raise ImproperlyConfigured if there is no such theme."""
+    theme = env.str("ADMIN_THEME", "unfold")
+    if theme not in THEMES:
+        raise ImproperlyConfigured(f"ADMIN_THEME must be one of {', '.join(THEMES)}, not {theme!r}")
+    return THEMES[theme]
 
 
 def segment_storage(env: environ.Env, folder: Path) -> dict[str, Any]:

@@ -6,8 +6,10 @@ With nothing set, this is a safe site for one machine: DEBUG off, only localhost
 from pathlib import Path
 
 import environ
+from django.templatetags.static import static
+from django.utils.translation import gettext_lazy as _
 
-from yredis_project.env import database, kept_secret_key, kept_token_key, segment_storage, yredis
+from yredis_project.env import admin_theme, database, kept_secret_key, kept_token_key, segment_storage, yredis
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -22,16 +24,17 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
-    "yredis_project",
     "rooms",
     "persistence",
     "authbridge",
+    *admin_theme(env),
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "yredis_project",  # last: its admin module dresses what the others have registered
 ]
 
 MIDDLEWARE = [
@@ -101,6 +104,15 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
     "loggers": {"daphne": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},  # not a word for each request
+}
+
+UNFOLD = {
+    "SITE_TITLE": "django-yredis",
+    "SITE_HEADER": "django-yredis",
+    "SITE_SUBHEADER": _("Demo"),
+    "SITE_SYMBOL": "edit_note",
+    "STYLES": [lambda request: static("yredis_rooms/unfold.css")],
+    "SIDEBAR": {"navigation": "yredis_project.sidebar.navigation"},
 }
 
 YREDIS = yredis(

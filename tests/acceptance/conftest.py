@@ -7,12 +7,21 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from playwright.async_api import Browser
 
+from tests.acceptance.admin_site import admin_browser as admin_browser
+from tests.acceptance.admin_site import admin_node as admin_node
+from tests.acceptance.admin_site import admin_stack as admin_stack
+from tests.acceptance.admin_site import enter as enter
+from tests.acceptance.admin_site import open_admin as open_admin
+from tests.acceptance.admin_site import start_typing as start_typing
+from tests.acceptance.admin_site import superuser as superuser
 from tests.integration.conftest import own_valkey as own_valkey
 from tests.integration.services import postgres as postgres
 from tests.integration.services import postgres_databases as postgres_databases
 from tests.integration.services import s3 as s3
 from tests.integration.services import sqlite_template as sqlite_template
+from tests.support.browsers import chromium
 from tests.support.clients import NodeClients, node_clients
 from tests.support.notes import note, notes
 from tests.support.servers import Asgi
@@ -76,6 +85,13 @@ async def node(tmp_path: Path) -> AsyncIterator[NodeClients]:
     journals = tmp_path / "journals"
     journals.mkdir()
     async with node_clients(journals) as running:
+        yield running
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """A headless Chromium."""
+    async with chromium() as running:
         yield running
 
 

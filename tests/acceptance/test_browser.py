@@ -2,22 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
 
 import pytest
-from django.conf import settings
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
+from tests.support.browsers import keep_screenshot
 from tests.support.clients import NodeClients
 from tests.support.raw import awareness_frame, raw_client
 from tests.support.servers import Asgi
 from tests.support.stack import Stack, room
 
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
 OPEN_ROOMS = {"YREDIS_AUTHORIZE": "authbridge.authorizer.authorize"}
 WORDS = {
     4400: "could not read",
@@ -38,15 +32,6 @@ def site(asgi: Asgi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack
     """Two servers of the demo site, with the demo's own rule of who may enter; each test has rooms of its own."""
     with Stack(tmp_path_factory.mktemp(f"site-{asgi}"), asgi, env=OPEN_ROOMS) as running:
         yield running
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """A headless Chromium."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        await browser.close()
 
 
 @pytest.fixture
@@ -101,13 +86,6 @@ async def agreed_text(*pages: Page, seconds: float = 10.0) -> str:
             return texts[0]
         assert asyncio.get_running_loop().time() < deadline, texts
         await asyncio.sleep(0.1)
-
-
-async def keep_screenshot(page: Page, name: str) -> None:
-    """Write a picture of a page to .data/screenshots."""
-    folder = Path(settings.DATA_DIR) / "screenshots"
-    folder.mkdir(parents=True, exist_ok=True)
-    await page.screenshot(path=folder / f"{name}.png")
 
 
 class TestTwoPages:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from tests.acceptance.test_browser import browser as browser
-from tests.acceptance.test_browser import keep_screenshot, live, text_of, type_into
+from tests.acceptance.test_browser import live, text_of, type_into
+from tests.support.browsers import keep_screenshot
 from tests.support.people import people
 from tests.support.servers import Asgi
 from tests.support.stack import Stack, room

@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.acceptance.test_browser import browser as browser
-from tests.acceptance.test_browser import keep_screenshot
+from tests.support.browsers import keep_screenshot
 from tests.support.clients import Client, NodeClients
 from tests.support.people import people
 from tests.support.servers import Asgi

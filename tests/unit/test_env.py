@@ -10,7 +10,7 @@ import environ
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from yredis_project.env import kept_secret_key, yredis
+from yredis_project.env import admin_theme, kept_secret_key, yredis
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -66,6 +66,22 @@ class TestYredis:
     def test_what_tests_and_tools_read_is_let_through(self, env, monkeypatch, name):
         monkeypatch.setenv(f"YREDIS_{name}", "x")
         assert yredis(env, {}) == {}
+
+
+class TestAdminTheme:
+    @pytest.mark.parametrize(("theme", "apps"), [("unfold", ["unfold"]), ("plain", [])])
+    def test_it_needs_its_own_apps(self, env, monkeypatch, theme, apps):
+        monkeypatch.setenv("ADMIN_THEME", theme)
+        assert admin_theme(env) == apps
+
+    def test_it_is_unfold_if_nothing_else_is_asked_for(self, env, monkeypatch):
+        monkeypatch.delenv("ADMIN_THEME")
+        assert admin_theme(env) == ["unfold"]
+
+    def test_one_that_is_not_known_is_refused(self, env, monkeypatch):
+        monkeypatch.setenv("ADMIN_THEME", "grappelli")
+        with pytest.raises(ImproperlyConfigured, match="ADMIN_THEME must be one of unfold, plain, not 'grappelli'"):
+            admin_theme(env)
 
 
 class TestManage:

@@ -53,6 +53,51 @@ export const scripts = {
     inner.set('gone', new Y.Array())
     inner.delete('gone')
   },
+  /** As y-prosemirror writes its documents: an element for each node, marks as formats of a text. */
+  proseMirror (doc) {
+    const heading = new Y.XmlElement('heading')
+    heading.setAttribute('level', 1)
+    heading.insert(0, [new Y.XmlText('Minutes of the meeting')])
+    const text = new Y.XmlText()
+    text.applyDelta([
+      { insert: 'All agree on ' },
+      { insert: 'the plan', attributes: { strong: {} } },
+      { insert: ' of ' },
+      { insert: 'last week', attributes: { em: {}, link: { href: 'https://example.org/?a=b&c=d' } } }
+    ])
+    const paragraph = new Y.XmlElement('paragraph')
+    paragraph.insert(0, [text, new Y.XmlElement('hard_break')])
+    const item = new Y.XmlElement('list_item')
+    item.insert(0, [new Y.XmlText('buy bread')])
+    const list = new Y.XmlElement('bullet_list')
+    list.insert(0, [item])
+    doc.getXmlFragment('prosemirror').insert(0, [heading, paragraph, list])
+  },
+  /** As y-codemirror.next does: one plain text. */
+  codeMirror (doc) {
+    doc.getText('codemirror').insert(0, 'def greet(name: str) -> str:\n    return f"<b>Hello</b> {name}"\n')
+  },
+  /** As y-quill does: a text with formats, a picture in it, and the formats of lines at their ends. */
+  quill (doc) {
+    const text = doc.getText('quill')
+    text.insert(0, 'Gandalf the ', {})
+    text.insert(12, 'Grey', { bold: true, color: '#888888' })
+    text.insert(16, '\n', { header: 1 })
+    text.insertEmbed(17, { image: 'data:,' })
+    text.insert(18, ' arrives\n', {})
+  },
+  /** What would run, break out or mislead where it is shown as it is. */
+  hostile (doc) {
+    const run = '<script>alert("it ran")</script>'
+    const mark = '"><img src=x onerror=alert("it ran")>'
+    doc.getText('codemirror').insert(0, `${run}\n</pre>${mark}\ninvoice\u202Egnp.exe\u0000\u2028end`)
+    doc.getText('rich').insert(0, 'marked', { [mark]: run, href: 'javascript:alert("it ran")' })
+    doc.getMap(run).set(mark, new Y.Map([['\u202Ekey', `${run}{{ 7 * 7 }}`]]))
+    const element = new Y.XmlElement(run)
+    element.setAttribute(mark, run)
+    element.insert(0, [new Y.XmlText(`</script>${run}`)])
+    doc.getXmlFragment('xml').insert(0, [element])
+  },
   manyDeletions (doc) {
     // Deleting every second character leaves one delete range for each: nothing of it can be merged away.
     const { text } = roots(doc)
