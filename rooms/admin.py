@@ -9,7 +9,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
+from django.utils.timesince import timesince
 from django.utils.translation import gettext_lazy as _
 
 from rooms import admin_overview, background
@@ -26,6 +27,8 @@ from rooms.streams import Glance
 
 MOST_NAME = 100
 """Characters of a name that are shown."""
+
+ACCESS = {"read": _("read"), "write": _("write")}
 
 UNKNOWN = "?"
 """What Redis can't tell now."""
@@ -85,7 +88,7 @@ class RoomAdmin(ImportAdmin):
     list_per_page = 100
     show_full_result_count = False
     exclude = ("activity",)
-    readonly_fields = ("document", "present", "activity_chart")
+    readonly_fields = ("document", "connections", "present", "activity_chart")
     actions: tuple[str, ...] = ("disconnect", "export", "freeze", "thaw", "soft_delete", "restore", "erase")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -136,7 +139,29 @@ class RoomAdmin(ImportAdmin):
         except YRedisError as error:
             return _("It can't be shown: %s") % error
 
-    @admin.display(description=_("who is there"))
+    @admin.display(description=_("connections"))
+    def connections(self, room: Room) -> str:
+        """Return a line for each connection, on all servers."""
+        try:
+            found = people.connections_sync(room.name)
+        except YRedisError as error:
+            return str(error)
+        rows = [
+            (visible(one.user_id or "-"), ACCESS[one.access], one.address, timesince(one.since), one.server_id)
+            for one in found
+        ]
+        heads = [(head,) for head in (_("user"), _("may"), _("address"), _("for"), _("server"))]
+        return (
+            format_html(
+                "<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>",
+                format_html_join("", "<th>{}</th>", heads),
+                format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", rows),
+            )
+            if found
+            else "-"
+        )
+
+    @admin.display(description=_("awareness"))
     def present(self, room: Room) -> str:
         """Return a line for each client that shows itself."""
         try:

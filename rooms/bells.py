@@ -27,6 +27,8 @@ class Kind(StrEnum):
     """The room was deleted, restored, erased or made read-only: the head has its policy and generation."""
     RECHECK = "recheck"
     """Rights changed: decide anew for those whom the body names (rooms.rights). On the bell of all servers."""
+    ROLL_CALL = "roll call"
+    """Tell who is connected to a room (rooms.rollcall). On the bell of all servers."""
     KICK = "kick"
     """Close the connections of those whom the body names. On the bell of all servers."""
 

@@ -2,10 +2,13 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any
 
+from rooms import rollcall
 from rooms.backend import Backend, backend
-from rooms.bells import Bell
+from rooms.bells import Bell, Kind
 from rooms.errors import RedisUnavailable, TooMuch
 from rooms.grants import Grant
 from rooms.heartbeats import process_id
@@ -39,6 +42,7 @@ class Hub:
         self._seats_of: Counter[str] = Counter()
         self._connections = 0
         self._hears_orders = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.upkeep = Upkeep(self)
 
     @property
@@ -160,8 +164,20 @@ class Hub:
         if name == EVERYWHERE:
             if bell.kind in ORDERS:
                 obey(bell, self.seats_of)
+            elif bell.kind == Kind.ROLL_CALL:
+                self._start(self._answer(*rollcall.asked(bell.body)))
         elif room := self.rooms.get(name):
             room.hear(bell)
+
+    async def _answer(self, number: str, room: str) -> None:
+        client, keys = self.backend.client, self.backend.keys
+        with suppress(RedisUnavailable):
+            await rollcall.answer(client, keys, number, self.server_id, self.seats_of(room))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _subscribed(self, name: str) -> None:
         if name == EVERYWHERE:
@@ -185,6 +201,8 @@ class Hub:
             async with asyncio.timeout(FAREWELL_SECONDS):
                 await asyncio.gather(*(room.presence.settle() for room in self.rooms.values()))
         await self.listener.aclose()
+        for task in self._tasks:
+            task.cancel()
         for room in self.rooms.values():
             room.stop()
         self.rooms.clear()

@@ -105,6 +105,10 @@ class Keys:
         """Key that exists for a while after somebody took a sample for the history."""
         return f"{self.prefix}:sampling"
 
+    def roll_call(self, number: str) -> str:
+        """List: what servers answer to one roll call."""
+        return f"{self.prefix}:rollcall:{number}"
+
     @property
     def layout(self) -> str:
         """Hash: version, shards."""

@@ -50,6 +50,7 @@ class Seat:
         self.rights = Rights(self, grant, recheck_seconds=conf.recheck_seconds)
         self.speaker = speaker
         self.address = address
+        self.since = time.time()
         self.closed = False
         self.outbox = Outbox(writer, conf.outbox_bytes, self._fell_behind)
         self._writer = writer

@@ -8,7 +8,17 @@ from rooms.api.content import json, json_sync, snapshot, snapshot_sync, text, te
 from rooms.api.creating import copy, copy_sync, exists, exists_sync, seed, seed_sync
 from rooms.api.editing import edit, edit_sync, read, read_sync
 from rooms.api.listing import Listed, rooms, rooms_sync
-from rooms.api.people import Present, awareness, awareness_sync, kick, kick_sync, recheck, recheck_sync
+from rooms.api.people import (
+    Present,
+    awareness,
+    awareness_sync,
+    connections,
+    connections_sync,
+    kick,
+    kick_sync,
+    recheck,
+    recheck_sync,
+)
 from rooms.api.ruling import (
     delete,
     delete_sync,
@@ -21,12 +31,16 @@ from rooms.api.ruling import (
     thaw,
     thaw_sync,
 )
+from rooms.rollcall import Connection
 
 __all__ = [
+    "Connection",
     "Listed",
     "Present",
     "awareness",
     "awareness_sync",
+    "connections",
+    "connections_sync",
     "copy",
     "copy_sync",
     "delete",

@@ -4,11 +4,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from rooms import background, names, presence
+from rooms import background, names, presence, rollcall
 from rooms.backend import backend
 from rooms.bells import Kind
 from rooms.orders import EVERYWHERE, REASON_BYTES, Order
 from rooms.redis_client import Call, script
+from rooms.rollcall import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,21 @@ async def awareness(room: str) -> list[Present]:
         Present(one.state.client, one.speaker.user_id or None, json.loads(one.state.value), one.speaker.server_id)
         for one in known
     ]
+
+
+async def connections(room: str) -> list[Connection]:
+    """Return who is connected to a room, on every server: each is asked, and those that answer within a second count.
+
+    Raises:
+        NoSuchRoom, RedisUnavailable: as `read`.
+    """
+    services, name = await backend(), names.canonical(room)
+    return await rollcall.call(services.client, services.keys, name, heartbeat_seconds=services.conf.heartbeat_seconds)
+
+
+def connections_sync(room: str) -> list[Connection]:
+    """Do as `connections`, in code without an event loop."""
+    return background.run(connections(room))
 
 
 def awareness_sync(room: str) -> list[Present]:

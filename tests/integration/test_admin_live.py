@@ -17,9 +17,10 @@ from redis.asyncio.client import Pipeline
 
 from rooms import pool
 from rooms.entries import Entry
+from rooms.hub import Hub
 from rooms.models import Room
 from tests.integration.conftest import Configure, Serve
-from tests.integration.peers import Peer, eventually, settled, text_update
+from tests.integration.peers import READ, Peer, eventually, settled, text_update
 from tests.integration.stores import MemoryStore
 from tests.integration.test_api import nested_arrays
 from tests.support.processes import free_port
@@ -215,3 +216,14 @@ class TestDisconnect:
 
         assert "Not done for essay: " in await pool.run(press)
         assert not await pool.run(LogEntry.objects.exists)
+
+
+async def test_a_rooms_page_tells_who_is_connected_and_to_which_server(hub: Hub, other_hub: Hub, seat: Seated) -> None:
+    peer = await seat(hub, "essay", user_id="<b>ann", address="10.0.0.1")
+    await seat(other_hub, "essay", READ)
+    peer.add("a")
+    await settled(peer)
+    pk = (await row_of("essay")).pk
+    page = await pool.run(lambda: staff("view_room").get(f"{LIST}{pk}/change/").content.decode())
+    assert "<td>&lt;b&gt;ann</td><td>write</td><td>10.0.0.1</td>" in page
+    assert all(f"<td>{server.server_id}</td>" in page for server in (hub, other_hub))
