@@ -43,12 +43,17 @@ faults: dev front-end test-tools acceptance-tools
 bench: dev test-tools
 	$(BIN)/python -m bench $(ARGS)
 
-MESSAGES := $(BIN)/python manage.py makemessages --all --add-location file --ignore tests --ignore bench --ignore node_modules --ignore build
+MESSAGES := $(BIN)/python manage.py makemessages --all --no-obsolete --add-location file \
+  --ignore tests --ignore bench --ignore node_modules --ignore build
 
+# Without the date of the day, a catalog changes only with its texts.
 messages: dev
 	$(MESSAGES) --domain django
 	$(MESSAGES) --domain djangojs
-	for catalog in */locale/*/LC_MESSAGES/*.po; do msgfmt --check -o "$${catalog%.po}.mo" "$$catalog"; done
+	for catalog in */locale/*/LC_MESSAGES/*.po; do \
+	  sed '/^"POT-Creation-Date:/d' "$$catalog" > "$$catalog.new" && mv "$$catalog.new" "$$catalog" \
+	    && msgfmt --check -o "$${catalog%.po}.mo" "$$catalog" || exit 1; \
+	done
 
 front-end: $(BUNDLE)
 

@@ -8,8 +8,7 @@ from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.formats import date_format
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.html import format_html
 from django.utils.timezone import localtime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -20,6 +19,7 @@ from rooms.admin import RoomAdmin
 from rooms.admin_actions import deed
 from rooms.models import Room
 from rooms.preview_html import visible
+from rooms.tables import table
 
 MOST_SEGMENTS = 50
 MOST_QUARANTINED = 20
@@ -59,12 +59,13 @@ class PersistedRoomAdmin(RoomAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the fields with those that somebody may see of other models."""
-        further = [
-            name
-            for name, permission in (("segments", "view_segment"), ("quarantine", "view_quarantined"))
-            if request.user.has_perm(f"yredis_persistence.{permission}")
-        ]
-        return [*super().get_readonly_fields(request, obj), *further]
+        return [*super().get_readonly_fields(request, obj), *_further(request)]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the sets with one for these fields, before the inner workings."""
+        *sets, last = super().get_fieldsets(request, obj)
+        further = _further(request)
+        return [*sets, *([(_("Stored"), {"fields": further})] if further else []), last]
 
     @admin.display(description=_("segments"))
     def segments(self, room: Room) -> str:
@@ -89,17 +90,16 @@ class PersistedRoomAdmin(RoomAdmin):
 
     def _table(self, heads: Iterable[Any], rows: Iterable[Sequence[Any]], model: str, room: Room) -> str:
         """Return a table, with a link to all of a room's rows of a model; "-" for no rows."""
-        body = format_html_join("", "<tr>{}</tr>", ((_cells("td", row),) for row in rows))
-        if not body:
+        if not (shown := table(heads, rows)):
             return "-"
         page = reverse(f"admin:yredis_persistence_{model}_changelist", current_app=self.admin_site.name)
         link = format_html('<a href="{}?room__id__exact={}">{}</a>', page, room.pk, gettext("Show all"))
-        head = _cells('th scope="col"', heads)
-        return format_html("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table><p>{}</p>", head, body, link)
+        return format_html("{}<p>{}</p>", shown, link)
 
 
-def _cells(tag: str, texts: Iterable[Any]) -> SafeString:
-    return format_html_join("", f"<{tag}>{{}}</{tag[:2]}>", ((text,) for text in texts))
+def _further(request: HttpRequest) -> list[str]:
+    seen = (("segments", "view_segment"), ("quarantine", "view_quarantined"))
+    return [name for name, permission in seen if request.user.has_perm(f"yredis_persistence.{permission}")]
 
 
 def _sizes(segment: Segment) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """The durable side's tables: segments, what could not be persisted, and webhooks on their way."""
 
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rooms.models import ENTRY_ID_LENGTH, Room
@@ -49,7 +50,13 @@ class Segment(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.pk}: {self.first_entry_id} to {self.last_entry_id}"
+        words = {
+            "kind": self.get_kind_display(),
+            "number": self.pk,
+            "first": self.first_entry_id,
+            "last": self.last_entry_id,
+        }
+        return gettext("%(kind)s %(number)s: %(first)s to %(last)s") % words
 
 
 class Quarantined(models.Model):

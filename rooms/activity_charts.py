@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
+from rooms.amounts import plain
 from rooms.charts import Chart, Point, line, sticks
 
 HOUR_SECONDS = 3600
@@ -34,7 +35,7 @@ def activity_charts(activity: Any) -> SafeString | str:
     labels = (_day(begins), _day(ends))
     return format_html(
         "<div>{}</div><div>{}</div>",
-        sticks(Chart(_("updates an hour"), edits, begins, ends, labels), width_seconds=HOUR_SECONDS),
+        sticks(Chart(_("updates an hour"), edits, begins, ends, labels, plain), width_seconds=HOUR_SECONDS),
         line(Chart(_("bytes persisted"), sizes, begins, ends, labels, filesizeformat), gap_seconds=ends - begins),
     )
 

@@ -6,47 +6,41 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern
-from django.utils.html import format_html, format_html_join
-from django.utils.timesince import timesince
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rooms import admin_overview, background
-from rooms.activity_charts import activity_charts
-from rooms.admin_actions import deed
-from rooms.admin_export import ExportForm, exported
+from rooms.admin_deeds import RoomDeeds
 from rooms.admin_import import ImportAdmin
-from rooms.api import people, ruling
+from rooms.admin_page import RoomPage
+from rooms.amounts import lasted
 from rooms.backend import backend
 from rooms.errors import YRedisError
 from rooms.models import Room
-from rooms.preview_html import as_html, visible
 from rooms.streams import Glance
-
-MOST_NAME = 100
-"""Characters of a name that are shown."""
-
-ACCESS = {"read": _("read"), "write": _("write")}
 
 UNKNOWN = "?"
 """What Redis can't tell now."""
 
 
-def _name(one: people.Present) -> str:
-    """Return the name that a client shows, where editors' bindings keep it; a client may say anything."""
-    user = one.state.get("user") if isinstance(one.state, dict) else None
-    return visible(str(user.get("name", "?"))[:MOST_NAME]) if isinstance(user, dict) else "?"
-
-
-async def _preview(name: str) -> list[dict[str, Any]]:
-    documents = (await backend()).documents
-    return await documents.preview(await documents.load(name))
-
-
 async def _glances(names: list[str]) -> list[Glance]:
     return await (await backend()).streams.glance(names)
+
+
+def _look(rooms: list[Any]) -> YRedisError | None:
+    """Give each room a `glance`, or None if Redis gives no answer; then return why."""
+    glances: list[Glance] | list[None] = [None] * len(rooms)
+    reason = None
+    try:
+        glances = background.run(_glances([room.name for room in rooms])) if rooms else []
+    except YRedisError as error:
+        reason = error
+    for room, glance in zip(rooms, glances, strict=True):
+        room.glance = glance
+    return reason
 
 
 class LiveChangeList(ChangeList):
@@ -56,18 +50,14 @@ class LiveChangeList(ChangeList):
         """Read the rows, then Redis."""
         super().get_results(request)
         rooms: list[Any] = list(self.result_list)
-        try:
-            glances = background.run(_glances([room.name for room in rooms])) if rooms else []
-        except YRedisError as error:
-            glances = []
-            messages.warning(request, _("Redis gives no answer, so nothing is known of the moment: %s") % error)
-        for number, room in enumerate(rooms):
-            room.glance = glances[number] if glances else None
+        if error := _look(rooms):
+            text = gettext("Redis gives no answer, so nothing is known of the moment: %(reason)s")
+            messages.warning(request, text % {"reason": error})
         self.result_list = rooms
 
 
 @admin.register(Room)
-class RoomAdmin(ImportAdmin):
+class RoomAdmin(RoomPage, RoomDeeds, ImportAdmin):
     """When each room was persisted, how large it is, who is there, and what is wrong with it."""
 
     list_display = (
@@ -87,9 +77,6 @@ class RoomAdmin(ImportAdmin):
     ordering = ("name",)
     list_per_page = 100
     show_full_result_count = False
-    exclude = ("activity",)
-    readonly_fields = ("document", "connections", "present", "activity_chart")
-    actions: tuple[str, ...] = ("disconnect", "export", "freeze", "thaw", "soft_delete", "restore", "erase")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that looks at Redis."""
@@ -98,6 +85,13 @@ class RoomAdmin(ImportAdmin):
     def get_urls(self) -> list[URLPattern]:
         """Return the pages of rooms, with the overview of all."""
         return [*admin_overview.urls(self), *super().get_urls()]
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Room | None:
+        """Return a room with its glance at Redis."""
+        found: Room | None = super().get_object(request, object_id, from_field)
+        if found is not None:
+            _look([found])
+        return found
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Room]:
         """Return the rows without what only a room's own page shows."""
@@ -117,7 +111,7 @@ class RoomAdmin(ImportAdmin):
     @admin.display(description=_("lag"), ordering="lag_seconds")
     def lag(self, room: Room) -> str:
         """Return how old the oldest entry was at the last attempt to persist it."""
-        return f"{room.lag_seconds:.1f}\N{NO-BREAK SPACE}s"
+        return lasted(room.lag_seconds)
 
     @admin.display(description=_("persisted"), ordering="snapshot_bytes")
     def stored(self, room: Room) -> str:
@@ -130,136 +124,6 @@ class RoomAdmin(ImportAdmin):
         if room.glance is None:
             return UNKNOWN
         return f"{room.glance.entries}, {filesizeformat(room.glance.size_bytes)}" if room.glance.entries else "0"
-
-    @admin.display(description=_("document"))
-    def document(self, room: Room) -> str:
-        """Return what the room holds now."""
-        try:
-            return as_html(background.run(_preview(room.name)))
-        except YRedisError as error:
-            return _("It can't be shown: %s") % error
-
-    @admin.display(description=_("connections"))
-    def connections(self, room: Room) -> str:
-        """Return a line for each connection, on all servers."""
-        try:
-            found = people.connections_sync(room.name)
-        except YRedisError as error:
-            return str(error)
-        rows = [
-            (visible(one.user_id or "-"), ACCESS[one.access], one.address, timesince(one.since), one.server_id)
-            for one in found
-        ]
-        heads = [(head,) for head in (_("user"), _("may"), _("address"), _("for"), _("server"))]
-        return (
-            format_html(
-                "<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>",
-                format_html_join("", "<th>{}</th>", heads),
-                format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", rows),
-            )
-            if found
-            else "-"
-        )
-
-    @admin.display(description=_("awareness"))
-    def present(self, room: Room) -> str:
-        """Return a line for each client that shows itself."""
-        try:
-            found = people.awareness_sync(room.name)
-        except YRedisError as error:
-            return str(error)
-        rows = [(_name(one), one.user_id or "-", one.client_id, one.server_id) for one in found]
-        return format_html_join("", "<div>{} (user {}, client {}) on {}</div>", rows) or "-"
-
-    @admin.display(description=_("activity"))
-    def activity_chart(self, room: Room) -> str:
-        """Return how much was persisted when, and how large the room was."""
-        return activity_charts(room.activity)
-
-    @deed(
-        _("Disconnect everybody"),
-        permission="yredis_rooms.kick_room",
-        question=_("Close everybody's connection to these rooms?"),
-        consequences=_("Who may enter can come back by loading the page."),
-        done=_("Everybody was disconnected."),
-    )
-    def disconnect(self, request: HttpRequest, room: Room) -> None:
-        """Close all connections to a room with 4403."""
-        people.kick_sync(room.name, reason="disconnected by an admin")
-
-    @deed(
-        _("Export"),
-        permission="yredis_rooms.export_room",
-        question=_("Export this room's document?"),
-        done=_("The document was exported."),
-        form=ExportForm,
-        one_at_a_time=True,
-    )
-    def export(self, request: HttpRequest, room: Room, *, format: str) -> HttpResponse:  # noqa: A002  # a field's name
-        """Return the document as a file."""
-        return exported(room.name, format)
-
-    @deed(
-        _("Make read-only"),
-        permission="yredis_rooms.freeze_room",
-        question=_("Let nobody write in these rooms?"),
-        consequences=_("Who is writing comes back as a reader at once."),
-        done=_("The room is read-only."),
-        applies=lambda room: not room.is_read_only,
-    )
-    def freeze(self, request: HttpRequest, room: Room) -> None:
-        """Let nobody write."""
-        ruling.freeze_sync(room.name)
-
-    @deed(
-        _("Make writable"),
-        permission="yredis_rooms.freeze_room",
-        question=_("Let people write in these rooms again?"),
-        done=_("Who may write can write again."),
-        applies=lambda room: room.is_read_only,
-    )
-    def thaw(self, request: HttpRequest, room: Room) -> None:
-        """Let those write who may."""
-        ruling.thaw_sync(room.name)
-
-    @deed(
-        _("Delete"),
-        permission="yredis_rooms.softdelete_room",
-        question=_("Delete these rooms?"),
-        consequences=_(
-            "Everybody is disconnected and nobody can enter. What is in them is kept: they can be restored."
-        ),
-        done=_("The room is deleted."),
-        applies=lambda room: room.deleted_at is None,
-    )
-    def soft_delete(self, request: HttpRequest, room: Room) -> None:
-        """Let nobody enter, and keep everything."""
-        ruling.delete_sync(room.name)
-
-    @deed(
-        _("Restore"),
-        permission="yredis_rooms.restore_room",
-        question=_("Restore these rooms?"),
-        done=_("The room is restored."),
-        applies=lambda room: room.deleted_at is not None and not room.is_erasing,
-    )
-    def restore(self, request: HttpRequest, room: Room) -> None:
-        """Let people enter again."""
-        ruling.restore_sync(room.name)
-
-    @deed(
-        _("Erase"),
-        permission="yredis_rooms.erase_room",
-        question=_("Erase what is in these rooms, for good?"),
-        consequences=_(
-            "Everybody is disconnected, and nothing can be restored. The names can be used for new rooms. Who still "
-            "has the old document in an open page or a browser's database brings it back by opening the room again."
-        ),
-        done=_("The room is erased."),
-    )
-    def erase(self, request: HttpRequest, room: Room) -> None:
-        """Remove all that it holds."""
-        ruling.erase_sync(room.name)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: servers and workers add rooms."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -156,7 +157,7 @@ class Doing:
             done[text].append(shown(one))
             response = answer if isinstance(answer, HttpResponse) else response
         if response is None:  # else it would be told on some later page
-            self._tell(messages.SUCCESS, "%(text)s (%(names)s)", done)
+            self._tell(messages.SUCCESS, _("%(text)s (%(names)s)"), done)
         self._tell(messages.ERROR, _("Not done for %(names)s: %(text)s"), failed)
         return response
 
@@ -176,12 +177,12 @@ class Doing:
         return HttpResponseRedirect(self._url()) if "back" in self.request.POST else None
 
     def _url(self) -> str:
-        one = [*self.chosen, *self.skipped][0]
         if "back" not in self.request.POST:
             return self.request.get_full_path()
-        if self.admin.get_queryset(self.request).filter(pk=one.pk).exists():
-            return reverse(self.admin.url_name("change"), args=[one.pk], current_app=self.admin.admin_site.name)
-        return reverse(self.admin.url_name("changelist"), current_app=self.admin.admin_site.name)
+        for one in [*self.chosen, *self.skipped]:
+            if self.admin.get_queryset(self.request).filter(pk=one.pk).exists():
+                return self.admin.page_url("change", one.pk)
+        return self.admin.page_url("changelist")
 
 
 class DeedAdmin(Base):
@@ -211,9 +212,18 @@ class DeedAdmin(Base):
         """Return addresses and texts of further buttons on an object's page."""
         return []
 
-    def url_name(self, page: str) -> str:
-        """Return the name of the url of one of the admin's pages: "changelist", "change" ..."""
-        return f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"
+    def page_url(self, page: str, *args: Any) -> str:
+        """Return the url of one of the admin's pages: "changelist", "change" ..."""
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"
+        return reverse(name, args=args, current_app=self.admin_site.name)
+
+    @transaction.non_atomic_requests
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """Do as any list, outside the request's transaction: what a deed does with Redis is not rolled back with it.
+
+        The other way round, a transaction of ours would keep SQLite from whoever does the deed.
+        """
+        return super().changelist_view(request, extra_context)
 
     def render_change_form(
         self,
@@ -227,7 +237,7 @@ class DeedAdmin(Base):
         """Add the deeds to an object's page."""
         if obj is not None:
             context |= {"deeds": self.deeds_for(request, obj), "links": self.links_for(request, obj)}
-            context["deeds_url"] = reverse(self.url_name("changelist"), current_app=self.admin_site.name)
+            context["deeds_url"] = self.page_url("changelist")
         return super().render_change_form(request, context, add, change, form_url, obj)
 
 

@@ -7,11 +7,12 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -80,22 +81,24 @@ class ImportAdmin(DeedAdmin):
         ours = path("import/", view, name=f"{opts.app_label}_{opts.model_name}_import")
         return [ours, *super().get_urls()]
 
+    @transaction.non_atomic_requests  # as the one that it calls
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Tell the list's page whether it has a link."""
-        context = {"import_url": self._import_url() if self.may_import(request) else ""}
+        context = {"import_url": self.page_url("import") if self.may_import(request) else ""}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def links_for(self, request: HttpRequest, one: Model) -> list[tuple[str, str]]:
         """Return the further buttons, with one for an import into a room that is empty."""
         links, name = super().links_for(request, one), str(one)
-        if not self.may_import(request) or not _is_empty(name):
+        if not self.may_import(request) or not _is_empty(one):
             return links
-        return [*links, (f"{self._import_url()}?{urlencode({'room': name})}", _("Import"))]
+        return [*links, (f"{self.page_url('import')}?{urlencode({'room': name})}", _("Import"))]
 
     def may_import(self, request: HttpRequest) -> bool:
         """Tell whether somebody may import; who may not see rooms may not."""
         return request.user.has_perm(PERMISSION) and self.has_view_permission(request)
 
+    @transaction.non_atomic_requests
     def import_view(self, request: HttpRequest) -> HttpResponse:
         """Show the form, or import and lead to the room's page."""
         if not self.may_import(request):
@@ -118,15 +121,12 @@ class ImportAdmin(DeedAdmin):
         text = _("Imported a document of %(size)s.") % {"size": filesizeformat(size)}
         self.log_change(request, room, text)
         messages.success(request, text)
-        page = reverse(self.url_name("change"), args=[room.pk], current_app=self.admin_site.name)
-        return HttpResponseRedirect(page)
-
-    def _import_url(self) -> str:
-        return reverse(self.url_name("import"), current_app=self.admin_site.name)
+        return HttpResponseRedirect(self.page_url("change", room.pk))
 
 
-def _is_empty(room: str) -> bool:
+def _is_empty(room: Any) -> bool:
+    """Tell whether a room can be imported into, as far as is known; a deleted one can not."""
     try:
-        return not api.exists_sync(room)
+        return room.deleted_at is None and not api.exists_sync(room.name)
     except YRedisError:
         return False

@@ -142,9 +142,8 @@ def _memory(memory: Memory | None) -> tuple[str, str]:
     """Return what Redis uses, and of how much."""
     if memory is None:
         return UNKNOWN, ""
-    return size(memory.used_bytes), (
-        _("of %s") % size(memory.most_bytes) if memory.most_bytes else _("without a limit")
-    )
+    most = _("of %(size)s") % {"size": size(memory.most_bytes)} if memory.most_bytes else _("without a limit")
+    return size(memory.used_bytes), most
 
 
 def _server(beat: Beat, found: Survey) -> dict[str, Any]:

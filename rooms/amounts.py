@@ -18,10 +18,10 @@ def lasted(seconds: float | None) -> str:
     """Return a duration in the unit that fits; "?" for None."""
     if seconds is None:
         return UNKNOWN
-    for size, text in ((86_400, _("%s d")), (3_600, _("%s h")), (60, _("%s min"))):
+    for size, text in ((86_400, _("%(number)s d")), (3_600, _("%(number)s h")), (60, _("%(number)s min"))):
         if seconds >= size:
-            return text % number_format(seconds / size, 1)
-    return _("%s s") % number_format(seconds, 1)
+            return text % {"number": number_format(seconds / size, 1)}
+    return _("%(number)s s") % {"number": number_format(seconds, 1)}
 
 
 def size(number: float) -> str:

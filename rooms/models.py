@@ -74,6 +74,7 @@ class Room(models.Model):
             default=Value(State.OK.value),
         ),
         output_field=models.CharField(max_length=20, choices=State.choices),
+        choices=State.choices,  # of the field itself: the admin does not ask its output for labels
         db_persist=True,
     )
 

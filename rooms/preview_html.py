@@ -7,9 +7,13 @@ from typing import Any
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 """Categories of characters that are not shown as they are: controls, marks that reverse the text, and others."""
+
+KINDS = {"text": gettext_lazy("text"), "xml": "XML", "json": "JSON", "empty": gettext_lazy("empty")}
+"""What rooms.preview calls the kinds of roots, and what people do."""
 
 
 def visible(text: str) -> str:
@@ -29,7 +33,7 @@ def as_html(roots: list[dict[str, Any]]) -> SafeString:
 
 def _parts(root: dict[str, Any]) -> tuple[Any, ...]:
     more = format_html("<p>{}</p>", _("There is more than is shown here.")) if root["is_cut"] else ""
-    return visible(root["name"]), root["kind"], _content(root), more
+    return visible(root["name"]), KINDS[root["kind"]], _content(root), more
 
 
 def _content(root: dict[str, Any]) -> SafeString:

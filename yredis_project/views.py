@@ -6,6 +6,7 @@ from urllib.parse import quote
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rooms import names
@@ -34,7 +35,8 @@ def open_room(request: HttpRequest) -> HttpResponse:
     try:
         room = names.canonical(typed if typed.startswith(FOR_THE_TEAM) else OPEN_TO_ALL + typed)
     except NoSuchRoom as error:
-        return show_index(request, typed=typed, error=str(error), status=400)
+        text = gettext("No room can have this name: %(reason)s") % {"reason": error}
+        return show_index(request, typed=typed, error=text, status=400)
     return redirect(edit_url(room))
 
 

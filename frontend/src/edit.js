@@ -6,6 +6,7 @@ import { yCollab, yUndoManagerKeymap } from 'y-codemirror.next'
 import * as Y from 'yjs'
 import { showConnection } from './connection.js'
 import { showParticipants } from './participants.js'
+import { phrases } from './phrases.js'
 import { theme } from './theme.js'
 import { connect } from './token.js'
 import { chooseName, trustColours } from './user.js'
@@ -32,8 +33,9 @@ const view = new EditorView({
     keymap.of(yUndoManagerKeymap), // before basicSetup's: undo takes back one's own changes only
     basicSetup,
     EditorView.cspNonce.of(desk.dataset.nonce),
+    EditorState.phrases.of(phrases),
     EditorView.lineWrapping,
-    EditorView.contentAttributes.of({ 'aria-label': gettext('Text of %s').replace('%s', () => connection.name) }),
+    EditorView.contentAttributes.of({ 'aria-label': gettext('Text of %(room)s').replace('%(room)s', () => connection.name) }),
     writing.of([]),
     theme,
     yCollab(text, awareness, { undoManager: new Y.UndoManager(text) }),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import redis
 from django.contrib.admin.models import LogEntry
+from django.db import connection
 from django.db.models import Model
 from django.test import Client
 from pycrdt import Doc, Text
@@ -125,6 +126,18 @@ class TestMachinery:
     def test_from_the_page_of_what_is_gone_then_one_comes_to_the_list(self) -> None:
         one, client = quarantined(), staff(*VIEWS, "discard_quarantined")
         assert press(client, "discard", one, back="yes").redirect_chain == [(QUARANTINE, 302)]
+
+    def test_what_is_gone_before_it_is_confirmed_leads_to_the_list(self) -> None:
+        one, client = quarantined(), staff(*VIEWS, "discard_quarantined")
+        Quarantined.objects.all().delete()
+        assert press(client, "discard", one, back="yes").redirect_chain == [(QUARANTINE, 302)]
+        assert noted() == []
+
+    def test_a_site_whose_requests_are_transactions_does_it_outside_of_them(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+        assert "Persisted. (essay)" in press(staff(*VIEWS, "persist_room"), "persist_now", room()).text
 
     def test_a_list_keeps_its_filters(self) -> None:
         data = {"action": "disconnect", "_selected_action": [room().pk], "confirmed": "1"}

@@ -61,7 +61,9 @@ def test_a_room_with_content_is_left_alone() -> None:
 @pytest.mark.usefixtures("registering")
 def test_a_deleted_room_too() -> None:
     api.delete_sync("essay")
-    assert "The room is deleted" in send().text
+    client = staff("view_room", "import_room")
+    assert "The room is deleted" in send(client=client).text
+    assert f"{IMPORT}?room" not in client.get(f"{ROOMS}{Room.objects.get().pk}/change/").text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,106 @@
+"""A room's page in the admin: who is there, what the room holds, and what its row says."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.utils.html import format_html_join
+from django.utils.timesince import timesince
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from rooms import background
+from rooms.activity_charts import activity_charts
+from rooms.api import people
+from rooms.backend import backend
+from rooms.errors import YRedisError
+from rooms.models import Room
+from rooms.preview_html import as_html, visible
+from rooms.tables import table
+
+if TYPE_CHECKING:
+    Base = admin.ModelAdmin[Room]
+else:  # generic for type checkers only
+    Base = admin.ModelAdmin
+
+MOST_NAME = 100
+"""Characters of a name that are shown."""
+
+ACCESS = {"read": _("read"), "write": _("write")}
+
+
+class RoomPage(Base):
+    """The fields of the page."""
+
+    fieldsets = (
+        (None, {"fields": ("name", "state", "last_error", "damage")}),
+        (_("Who is there"), {"fields": ("connections", "present")}),
+        (_("Content"), {"fields": ("document", "activity_chart", "last_edited")}),
+        (_("Persistence"), {"fields": ("last_persisted_at", "lag", "stored", "waiting", "quarantined")}),
+        (_("Policy"), {"fields": ("is_read_only", "deleted_at")}),
+        (
+            _("Inner workings"),
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    *("created_at", "last_entry_id", "delta_count", "has_gap", "is_verbatim", "failures"),
+                    *("fence", "generation", "is_erasing", "policy_version", "is_settled"),
+                ),
+            },
+        ),
+    )
+    readonly_fields = (
+        *("state", "created_at", "connections", "present", "document", "activity_chart"),
+        *("last_edited", "lag", "stored", "waiting"),
+    )
+
+    @admin.display(description=_("document"))
+    def document(self, room: Room) -> str:
+        """Return what the room holds now."""
+        try:
+            return as_html(background.run(_preview(room.name)))
+        except YRedisError as error:
+            return gettext("It can't be shown: %(reason)s") % {"reason": error}
+
+    @admin.display(description=_("connections"))
+    def connections(self, room: Room) -> str:
+        """Return a line for each connection, on all servers."""
+        try:
+            found = people.connections_sync(room.name)
+        except YRedisError as error:
+            return str(error)
+        rows = [
+            (visible(one.user_id or "-"), ACCESS[one.access], one.address, timesince(one.since), one.server_id)
+            for one in found
+        ]
+        return table((_("user"), _("may"), _("address"), _("for"), _("server")), rows) or "-"
+
+    @admin.display(description=_("awareness"))
+    def present(self, room: Room) -> str:
+        """Return a line for each client that shows itself."""
+        try:
+            found = people.awareness_sync(room.name)
+        except YRedisError as error:
+            return str(error)
+        return format_html_join("", "<div>{}</div>", ((_line(one),) for one in found)) or "-"
+
+    @admin.display(description=_("activity"))
+    def activity_chart(self, room: Room) -> str:
+        """Return how much was persisted when, and how large the room was."""
+        return activity_charts(room.activity)
+
+
+def _name(one: people.Present) -> str:
+    """Return the name that a client shows, where editors' bindings keep it; a client may say anything."""
+    user = one.state.get("user") if isinstance(one.state, dict) else None
+    return visible(str(user.get("name", "?"))[:MOST_NAME]) if isinstance(user, dict) else "?"
+
+
+def _line(one: people.Present) -> str:
+    """Return what is told of a client."""
+    words = {"name": _name(one), "user": one.user_id or "-", "client": one.client_id, "server": one.server_id}
+    return gettext("%(name)s (user %(user)s, client %(client)s) on %(server)s") % words
+
+
+async def _preview(name: str) -> list[dict[str, Any]]:
+    documents = (await backend()).documents
+    return await documents.preview(await documents.load(name))
