@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.utils.html import format_html_join
 from django.utils.timesince import timesince
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from rooms import background
@@ -25,7 +25,16 @@ else:  # generic for type checkers only
 MOST_NAME = 100
 """Characters of a name that are shown."""
 
-ACCESS = {"read": _("read"), "write": _("write")}
+ACCESS = {"read": pgettext_lazy("somebody may", "read"), "write": pgettext_lazy("somebody may", "write")}
+
+HEADS = (
+    _("user"),
+    pgettext_lazy("read or write", "may"),
+    _("address"),
+    pgettext_lazy("a duration", "for"),
+    _("server"),
+)
+"""Of the table of connections."""
 
 
 class RoomPage(Base):
@@ -72,7 +81,7 @@ class RoomPage(Base):
             (visible(one.user_id or "-"), ACCESS[one.access], one.address, timesince(one.since), one.server_id)
             for one in found
         ]
-        return table((_("user"), _("may"), _("address"), _("for"), _("server")), rows) or "-"
+        return table(HEADS, rows) or "-"
 
     @admin.display(description=_("awareness"))
     def present(self, room: Room) -> str:

@@ -15,6 +15,7 @@ export const theme = EditorView.theme({
   '&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground': {
     backgroundColor: 'var(--selection)',
   },
+  '.cm-panel input': { width: 'auto' }, // the page's own are as wide as they can be
   '.cm-panels': { color: 'var(--ink)', backgroundColor: 'var(--paper)', borderColor: 'var(--edge)' },
   '.cm-ySelectionCaret': { borderWidth: '0 1px' },
   '.cm-ySelectionCaretDot': { display: 'none' },

@@ -112,7 +112,7 @@ class TestAdmin:
 
         def look() -> None:
             row = Room.objects.create(name="essay", activity=[[490_000, 3, 1024]])
-            words = ("Änne (Benutzer 7, Client 7) auf ", "Updates pro Stunde: 3", "(Text)", "Anwesende")
+            words = ("Änne (Benutzer 7, Client 7) auf ", "Updates pro Stunde: 3", "(Text)", "Wer da ist", "schreiben")
             read(f"{ROOMS}{row.pk}/change/", *words, "Alle Verbindungen trennen", "Steigt, wenn der Raum")
 
         await pool.run(look)
