@@ -1,6 +1,5 @@
 """Rooms in the admin: what their rows say, and what Redis knows of them now."""
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -9,6 +8,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -103,10 +104,12 @@ class RoomAdmin(RoomPage, RoomDeeds, ImportAdmin):
         return UNKNOWN if room.glance is None else str(room.glance.clients)
 
     @admin.display(description=_("last edited"))
-    def last_edited(self, room: Any) -> datetime | str | None:
+    def last_edited(self, room: Any) -> str:
         """Return when the newest entry was taken, as far as Redis knows."""
         found: Glance | None = room.glance
-        return UNKNOWN if found is None else found.last_edited_at
+        if found is None:
+            return UNKNOWN
+        return date_format(localtime(found.last_edited_at), "DATETIME_FORMAT") if found.last_edited_at else "-"
 
     @admin.display(description=_("lag"), ordering="lag_seconds")
     def lag(self, room: Room) -> str:

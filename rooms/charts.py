@@ -14,6 +14,9 @@ WIDTH, HEIGHT = 320, 110
 TOP, FLOOR = 24.0, 90.0
 """Of the plot; above it are the title and the last value, below it the least, the greatest and the times."""
 
+DASH = 2.0
+"""Half of how wide a single value is."""
+
 FRAME = """\
 <svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width}" height="{height}" viewBox="0 0 {width} {height}" \
 fill="currentColor" font-size="11" font-family="inherit"><title>{title}: {last}, {between}</title>\
@@ -61,7 +64,7 @@ def line(chart: Chart, *, gap_seconds: float) -> SafeString:
     """Draw what has a value at every time; points further apart than `gap_seconds` are not joined."""
     paths = [
         (path := "M" + "L".join(f"{x} {y}" for x, y in run), f"{path}L{run[-1][0]} {FLOOR}L{run[0][0]} {FLOOR}Z")
-        for run in _runs(chart.places(), chart.x(chart.begins + gap_seconds))
+        for run in map(_wide, _runs(chart.places(), chart.x(chart.begins + gap_seconds)))
     ]
     shape = format_html_join(
         "",
@@ -93,6 +96,14 @@ def _runs(places: Sequence[Point], gap: float) -> Iterator[list[Point]]:
         run.append(place)
     if run:
         yield run
+
+
+def _wide(run: list[Point]) -> list[Point]:
+    """Return places that are seen: a single one becomes a dash."""
+    if len(run) > 1:
+        return run
+    [(x, y)] = run
+    return [(max(x - DASH, 0.0), y), (max(x - DASH, 0.0) + 2 * DASH, y)]
 
 
 def _framed(chart: Chart, shape: SafeString) -> SafeString:

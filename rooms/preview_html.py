@@ -1,5 +1,6 @@
 """A document's preview as harmless HTML: escaped, and what can't be seen or turns the line around is spelled out."""
 
+import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,6 +15,10 @@ HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 
 KINDS = {"text": gettext_lazy("text"), "xml": "XML", "json": "JSON", "empty": gettext_lazy("empty")}
 """What rooms.preview calls the kinds of roots, and what people do."""
+
+
+TAGS = {"bold": "strong", "italic": "em", "underline": "u", "strike": "s", "code": "code"}
+"""Elements by the formats that editors' bindings mean by them."""
 
 
 def visible(text: str) -> str:
@@ -48,5 +53,16 @@ def _runs(runs: Iterable[Sequence[str]]) -> SafeString:
 
 
 def _run(text: str, formats: str) -> SafeString:
-    shown = visible(text)
-    return format_html('<mark title="{}">{}</mark>', visible(formats), shown) if formats else format_html("{}", shown)
+    """Return a run with the formats that HTML has, and marked; its title tells all of them."""
+    shown = format_html("{}", visible(text))
+    for tag in _tags(formats):
+        shown = format_html(f"<{tag}>{{}}</{tag}>", shown)
+    return format_html('<mark title="{}">{}</mark>', visible(formats), shown) if formats else shown
+
+
+def _tags(formats: str) -> list[str]:
+    try:
+        found = json.loads(formats or "{}")
+    except ValueError:  # cut, for it was long
+        return []
+    return [tag for name, tag in TAGS.items() if found.get(name)]

@@ -30,6 +30,9 @@ class TestLine:
     def test_what_is_not_known_is_not_joined(self):
         assert len(paths(line(chart((0, 1), (10, 1), (60, 1), (70, 1)), gap_seconds=20))) == 2
 
+    def test_a_single_value_is_seen(self):
+        assert paths(line(chart((50, 7)), gap_seconds=10)) == [f"M158.0 {TOP}L162.0 {TOP}"]
+
     def test_what_is_outside_the_time_is_not_drawn(self):
         drawn = line(chart((-5, 900), (10, 1), (20, 3), (105, 900)), gap_seconds=20)
         assert "from 1 to 3" in drawn

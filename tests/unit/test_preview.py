@@ -122,3 +122,19 @@ def test_tabs_and_line_ends_stay_and_emoji_too() -> None:
 
 def test_an_empty_document_says_so() -> None:
     assert "The document is empty." in as_html(preview([b"\0\0"]))
+
+
+@pytest.mark.parametrize(
+    ("formats", "shown"),
+    [
+        ('{"bold": true, "italic": true}', "<em><strong>x</strong></em>"),
+        ('{"bold": false, "strike": true}', "<s>x</s>"),
+        ('{"link": "https://example.com/", "<script>": true}', "x"),
+        ('{"bold": true, "cut', "x"),
+        ('{"bold": {"a": "b"}}', "<strong>x</strong>"),
+    ],
+)
+def test_a_run_wears_the_formats_that_html_has(formats: str, shown: str) -> None:
+    html = as_html([{"name": "t", "kind": "text", "content": [["x", formats]], "is_cut": False}])
+    assert f">{shown}</mark>" in html
+    assert "<script>" not in html
