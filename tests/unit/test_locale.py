@@ -11,7 +11,10 @@ from pathlib import Path
 
 import django
 import pytest
+import unfold
 from django.contrib import admin
+
+from yredis_project.theme_words import WORDS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 APPS = ["rooms", "persistence", "authbridge", "yredis_project"]
@@ -119,3 +122,9 @@ def test_no_template_has_words_that_are_not_translated(template: Path) -> None:
     said = ("".join(one) for one in SAID.findall(page))
     words = {word for text in said for word in re.findall(r"[A-Za-z][A-Za-z-]+", re.sub(r"&\w+;", "", text))}
     assert words <= NOT_TRANSLATED
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_the_theme_says_what_is_translated_for_it(word: str) -> None:
+    texts = (path.read_text() for path in Path(unfold.__path__[0]).rglob("*.*") if path.suffix in {".html", ".py"})
+    assert any(f'"{word}"' in text or f"'{word}'" in text for text in texts)
