@@ -1,11 +1,25 @@
 """What came for a room within one turn of the event loop, as what is sent to its connections."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
-from rooms import merge
+from rooms import merge, protocol
 from rooms.entries import Entry
 from rooms.errors import Undecodable
 from rooms.metrics import Count, count
+from rooms.writers import Frame
+
+if TYPE_CHECKING:
+    from rooms.seat import Seat
+
+
+def give(entries: Sequence[Entry], seats: "Collection[Seat]", most_bytes: int) -> None:
+    """Give entries to every connection but the one that they came over; each frame is made once for all."""
+    for update, verbatim, sender in merged(entries, most_bytes):
+        frame = Frame(protocol.update(update))
+        for seat in seats:
+            if seat.speaker.connection_id != sender:
+                seat.outbox.send_update(frame, update, verbatim=verbatim)
 
 
 def merged(entries: Sequence[Entry], most_bytes: int) -> list[tuple[bytes, bool, str]]:

@@ -46,7 +46,7 @@ class LiveRoom:
         self._head = Head("", 0, START, START)
         self._cursor: EntryId | None = None
         self._accepted = START
-        self._vanished = False
+        self._vanished = self._is_ruled_anew = False
         self._subscribed = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
         self._read_again = False
@@ -96,6 +96,7 @@ class LiveRoom:
         """Take a bell; awareness counts from the subscription on, before the head is known: it is not said twice."""
         if bell.kind == bells.Kind.AWARENESS:
             self._hear_awareness(bell)
+        self._is_ruled_anew |= bell.kind == bells.Kind.POLICY  # whatever Redis may have lost meanwhile
         if self._cursor is None:
             return
         if bell.head.generation != self.policy.generation or not self._is_same_life(bell.head):
@@ -171,7 +172,7 @@ class LiveRoom:
     async def _read_once(self) -> None:
         after, accepted = self._cursor or START, self._accepted
         reading = await self.backend.streams.read(self.name, after=after)
-        if not reading.follows(self.policy):
+        if self._is_ruled_anew or not reading.follows(self.policy):
             await self.heed_policy()
         elif self._vanished or self._was_lost(reading, after, accepted) or reading.lacks(after, accepted):
             await self._rewind(reading.head)
@@ -179,8 +180,7 @@ class LiveRoom:
             await self._reload()
         else:
             self._head = reading.head
-            if self._head != self._mourned:
-                self._mourned = None
+            self._mourned = self._head if self._head == self._mourned else None
             self._deliver_after_cursor(reading)
 
     def check(self, reading: Reading) -> None:
@@ -205,9 +205,10 @@ class LiveRoom:
             self._cursor = entries[-1][0]
             self._deliver([entry for _, entry in entries])
 
-    async def heed_policy(self) -> None:
-        """Do what the site has decided, and read again for whoever stays."""
+    async def heed_policy(self) -> bool:
+        """Do what the site has decided, and read again for whoever stays; return whether the room was erased."""
         generation, (self.policy, head) = self.policy.generation, await self.backend.policies.with_head(self.name)
+        self._is_ruled_anew = False
         erased = self.policy.generation > generation
         if erased or self.policy.is_deleted:
             self._close_all(RoomDeleted("the room was deleted"))
@@ -217,6 +218,7 @@ class LiveRoom:
         for seat in list(self.seats):
             seat.rights.heed(self.policy)
         self.catch_up()
+        return erased
 
     async def _reload(self) -> None:
         """Give everybody the whole document: entries that nobody here was given are only in the store now."""
@@ -232,10 +234,12 @@ class LiveRoom:
         Also what is only in the store: others may have appended since the loss, and a worker trimmed it already.
         """
         self._baseline = None
+        if await self.heed_policy():  # Redis may have lost that too, before we heard of it
+            return
         document = await self.backend.documents.load(self.name)  # or try again, with nothing changed so far
         count(Count.REWINDS)
-        labels = {"action": "room_rewound", "room": self.name, **head.labels}
-        logger.warning("Redis lost data of room %s", self.name, extra=labels)
+        extra = {"action": "room_rewound", "room": self.name, **head.labels}
+        logger.warning("Redis lost data of room %s", self.name, extra=extra)
         self._head = self._mourned = head
         self._cursor, self._accepted, self._vanished = document.last, START, False
         self._hand_out(document)
@@ -274,11 +278,7 @@ class LiveRoom:
 
     def _fan_out(self) -> None:
         entries, self._outgoing = self._outgoing, []
-        for update, verbatim, sender in fanout.merged(entries, self.backend.conf.compute_threshold_bytes):
-            frame = Frame(protocol.update(update))
-            for seat in self.seats:
-                if seat.speaker.connection_id != sender:
-                    seat.outbox.send_update(frame, update, verbatim=verbatim)
+        fanout.give(entries, self.seats, self.backend.conf.compute_threshold_bytes)
 
     # -- the end
 

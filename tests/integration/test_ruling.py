@@ -121,12 +121,22 @@ class TestDelete:
     async def test_it_outlives_what_redis_loses(
         self, hub: Hub, typed: Typed, seat: Seated, redis_of: "redis.Redis"
     ) -> None:
-        await typed(hub, "a")
+        peer = await typed(hub, "a")
         await api.delete(ROOM)
         await forget(redis_of, hub)
+        await eventually(lambda: peer.code == CloseCode.DELETED)
         with pytest.raises(RoomDeleted):
             await seat(hub, ROOM)
         assert redis_of.hget(KEYS.head(ROOM), "policy") == b"1 d"
+
+    async def test_it_is_heard_of_by_a_server_from_which_redis_has_lost_it_before(
+        self, hub: Hub, typed: Typed, redis_of: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        peer = await typed(hub, "a")
+        monkeypatch.setattr(hub.rooms[ROOM], "hear", lambda bell: None)
+        await api.delete(ROOM)
+        await forget(redis_of, hub)
+        await eventually(lambda: peer.code == CloseCode.DELETED)
 
     async def test_a_room_that_is_not_there_is_deleted_too_and_can_not_be_seeded(self, hub: Hub) -> None:
         await api.delete("never")
