@@ -112,9 +112,11 @@ class RoomAdmin(RoomPage, RoomDeeds, ImportAdmin):
         return date_format(localtime(found.last_edited_at), "DATETIME_FORMAT") if found.last_edited_at else "-"
 
     @admin.display(description=_("lag"), ordering="lag_seconds")
-    def lag(self, room: Room) -> str:
-        """Return how old the oldest entry was at the last attempt to persist it."""
-        return lasted(room.lag_seconds)
+    def lag(self, room: Any) -> str:
+        """Return for how long the oldest entry has waited by now; if none waits, what it was when it was persisted."""
+        found: Glance | None = room.glance
+        waiting = found.oldest_seconds if found else None
+        return lasted(room.lag_seconds if waiting is None else waiting)
 
     @admin.display(description=_("persisted"), ordering="snapshot_bytes")
     def stored(self, room: Room) -> str:

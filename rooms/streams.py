@@ -60,12 +60,14 @@ class Glance:
     Args:
         last: id of the newest entry ever; START if Redis knows of none.
         clients: some may be gone for less than a minute.
+        oldest_seconds: for so long the oldest entry has waited to be persisted, by Redis' clock; None if none waits.
     """
 
     entries: int
     size_bytes: int
     last: EntryId
     clients: int
+    oldest_seconds: float | None
 
     @property
     def last_edited_at(self) -> datetime | None:
@@ -156,8 +158,10 @@ class Streams:
             if isinstance(answer, RedisUnavailable):
                 raise answer
         return [
-            Glance(entries, size, EntryId.parse(last) if last else START, clients)
-            for entries, size, last, clients in answers
+            Glance(
+                entries, size, EntryId.parse(last) if last else START, clients, oldest / 1000 if oldest >= 0 else None
+            )
+            for entries, size, last, clients, oldest in answers
         ]
 
     async def heads(self, rooms: Sequence[str]) -> list[Reading | None]:

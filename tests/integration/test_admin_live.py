@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import redis
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.db import connection
@@ -16,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from redis.asyncio.client import Pipeline
 
 from rooms import pool
-from rooms.entries import Entry
+from rooms.entries import Entry, encode
 from rooms.hub import Hub
 from rooms.models import Room
 from tests.integration.conftest import Configure, Serve
@@ -227,3 +229,16 @@ async def test_a_rooms_page_tells_who_is_connected_and_to_which_server(hub: Hub,
     page = await pool.run(lambda: staff("view_room").get(f"{LIST}{pk}/change/").content.decode())
     assert "<td>&lt;b&gt;ann</td><td>write</td><td>10.0.0.1</td>" in page
     assert all(f"<td>{server.server_id}</td>" in page for server in (hub, other_hub))
+
+
+async def test_the_lag_of_a_room_grows_while_no_worker_comes(hub: Hub, redis_of: "redis.Redis") -> None:
+    an_hour_ago = int(time.time() - 3600) * 1000
+    redis_of.xadd(hub.backend.keys.room("essay"), {"e": encode(Entry(text_update("a", 7)))}, id=f"{an_hour_ago}-0")
+
+    def look() -> str:
+        Room.objects.create(name="essay", lag_seconds=3)
+        Room.objects.create(name="persisted", lag_seconds=3)
+        return staff("view_room").get(LIST).content.decode()
+
+    page = await pool.run(look)
+    assert re.findall(r'field-lag">([\d.]+\s\w+)', page) == ["1.0\N{NO-BREAK SPACE}h", "3.0\N{NO-BREAK SPACE}s"]
