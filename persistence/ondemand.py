@@ -124,8 +124,8 @@ class OneRoomWorker(Worker):
 
 async def _oldest(services: Services, room: str) -> EntryId | None:
     """Return the id of the first entry of a room's stream; None if it has none."""
-    reading = await services.streams.raw(room, limit_bytes=0)
-    return reading.entries[0][0] if reading.entries else None
+    [glance] = await services.streams.glance([room])
+    return glance.oldest
 
 
 async def _persist(services: Services, claim: Claim) -> None:

@@ -5,10 +5,11 @@ from django.db.models import QuerySet
 from persistence import commit
 from persistence.checking import sift
 from persistence.models import Quarantined
-from persistence.transactions import atomic
-from rooms import background, names
+from persistence.transactions import atomic, rows
+from rooms import background, names, pool
 from rooms.backend import backend
 from rooms.entries import EntryId
+from rooms.errors import RoomDeleted
 from rooms.models import Room
 
 
@@ -20,13 +21,13 @@ def quarantined(room: str = "", number: int | None = None) -> QuerySet[Quarantin
         Quarantined.DoesNotExist: there is no such entry (in that room).
         NoSuchRoom: the name can't name a room.
     """
-    rows = Quarantined.objects.select_related("room").order_by("pk")
+    found = Quarantined.objects.select_related("room").order_by("pk")
     if room:
-        rows = rows.filter(room=Room.objects.get(name=names.canonical(room)))
+        found = found.filter(room=Room.objects.get(name=names.canonical(room)))
     if number is not None:
-        rows = rows.filter(pk=number)
-        rows.get()
-    return rows
+        found = found.filter(pk=number)
+        found.get()
+    return found
 
 
 def replay(row: Quarantined) -> str:
@@ -38,9 +39,9 @@ def replay(row: Quarantined) -> str:
     Raises:
         RedisUnavailable, ComputeUnavailable, StoreUnavailable: not now; it stays in quarantine. It may have been
             accepted all the same.
-        RoomDeleted: its room is deleted.
+        RoomDeleted: its room is deleted, or was erased.
     """
-    reason = background.run(_append(row.room.name, EntryId.parse(row.entry_id), bytes(row.data)))
+    reason = background.run(_append(row.room.name, row.pk, EntryId.parse(row.entry_id), bytes(row.data)))
     if not reason:  # in this order: an entry that comes twice is harmless
         discard(row)
     return reason
@@ -49,14 +50,17 @@ def replay(row: Quarantined) -> str:
 def discard(row: Quarantined) -> None:
     """Forget an entry for good; a room without others is well again."""
     with atomic():
+        list(rows(Room).select_for_update().filter(pk=row.room_id))  # first, as whoever erases the room does
         row.delete()
         commit.count_quarantined(row.room_id)
 
 
-async def _append(room: str, entry_id: EntryId, data: bytes) -> str:
+async def _append(room: str, number: int, entry_id: EntryId, data: bytes) -> str:
     services = await backend()
     good, poison = await sift(services.compute, [(entry_id, data)])
-    generation = (await services.policies.open(room)).generation
+    policy = await services.policies.open(room)
+    if not await pool.run(rows(Quarantined).filter(pk=number).exists):  # looked at after the policy: gone by an erase
+        raise RoomDeleted(f"room {room} was erased, and its quarantine with it")
     for _, entry in good:
-        await services.lane.append_and_wait(room, entry, generation=generation)
+        await services.lane.append_and_wait(room, entry, policy=policy)
     return "".join(each.reason for each in poison)

@@ -87,9 +87,9 @@ class Supervisor:
         Then the webhook is told of what is due: of what was persisted just now mostly the next time.
 
         Raises:
-            RedisUnavailable, StoreUnavailable: no answer.
+            RedisUnavailable: no answer.
         """
-        await self._sweep_once()
+        self.worker.failures += await self._sweep_once()
         finished = self.worker.finished = set[str]()
         async with beside([self.worker.leases.run]):
             while not self.stopped.is_set():
@@ -146,13 +146,26 @@ class Supervisor:
             except YRedisError as error:
                 logger.debug("Could not sweep: %s", error)
 
-    async def _sweep_once(self) -> None:
-        if found := await self.services.queue.sweep(pause_seconds=BREATH_SECONDS):
-            extra = {"action": "queue_healed", "rooms": found}
-            logger.warning("%d rooms had entries and no task", found, extra=extra)
-        if found := await self.services.policies.settle_all():
-            extra = {"action": "policies_settled", "rooms": found}
-            logger.warning("What was decided about %d rooms had not reached Redis", found, extra=extra)
+    async def _sweep_once(self) -> int:
+        """Return how many rooms could not be settled; raise RedisUnavailable if the queue was not looked through."""
+        try:
+            if found := await self.services.queue.sweep(pause_seconds=BREATH_SECONDS):
+                extra = {"action": "queue_healed", "rooms": found}
+                logger.warning("%d rooms had entries and no task", found, extra=extra)
+        finally:  # rooms of other shards may be settled all the same
+            failed = await self._settle()
+        return failed
+
+    async def _settle(self) -> int:
+        try:
+            settled, failed = await self.services.policies.settle_all()
+        except StoreUnavailable as error:
+            logger.log(level_of(error), "Can't look for unsettled rooms: %s", error, extra={"action": "not_settled"})
+            return 1
+        if settled:
+            extra = {"action": "policies_settled", "rooms": settled}
+            logger.info("What was decided about %d rooms is carried out", settled, extra=extra)
+        return failed
 
     async def sweep_orphans(self) -> None:
         """Remove stored bytes that no row points to, about every hour; of several workers not all at a time."""

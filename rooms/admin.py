@@ -115,8 +115,7 @@ class RoomAdmin(RoomPage, RoomDeeds, ImportAdmin):
     def lag(self, room: Any) -> str:
         """Return for how long the oldest entry has waited by now; if none waits, what it was when it was persisted."""
         found: Glance | None = room.glance
-        waiting = found.oldest_seconds if found else None
-        return lasted(room.lag_seconds if waiting is None else waiting)
+        return lasted(found.oldest_seconds if found and found.oldest else room.lag_seconds)
 
     @admin.display(description=_("persisted"), ordering="snapshot_bytes")
     def stored(self, room: Room) -> str:

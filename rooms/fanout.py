@@ -4,6 +4,8 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from rooms import merge, protocol
+from rooms.awareness import State
+from rooms.awareness import encode as encode_states
 from rooms.entries import Entry
 from rooms.errors import Undecodable
 from rooms.metrics import Count, count
@@ -20,6 +22,14 @@ def give(entries: Sequence[Entry], seats: "Collection[Seat]", most_bytes: int) -
         for seat in seats:
             if seat.speaker.connection_id != sender:
                 seat.outbox.send_update(frame, update, verbatim=verbatim)
+
+
+def show(states: list[State], seats: "Collection[Seat]") -> None:
+    """Give awareness states to every connection."""
+    if states and seats:
+        frame = Frame(protocol.awareness(encode_states(states)))
+        for seat in seats:
+            seat.outbox.send_states(frame, states)
 
 
 def merged(entries: Sequence[Entry], most_bytes: int) -> list[tuple[bytes, bool, str]]:

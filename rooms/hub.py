@@ -72,8 +72,6 @@ class Hub:
             RedisUnavailable, StoreUnavailable, Undecodable: the room can't be opened or loaded.
         """
         room = await self._open(grant.room)
-        if room.policy.is_deleted:  # perhaps not any more: the bell may be on its way
-            await room.heed_policy()
         room.policy.check()
         self._connections += 1
         speaker = Speaker(self.server_id, f"{self.server_id}-{self._connections}", grant.user_id or "")
@@ -136,6 +134,8 @@ class Hub:
             self._opening[name] = asyncio.create_task(room.open(self.upkeep.dead))
             patience = LINGER_SECONDS + self.backend.conf.redis_timeout_seconds
             asyncio.get_running_loop().call_later(patience, self._close_if_empty, room)  # if nobody sits down after all
+        elif name not in self._opening:
+            await room.confirm_policy()
         if opening := self._opening.get(name):
             try:
                 await asyncio.shield(opening)

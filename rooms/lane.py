@@ -14,6 +14,7 @@ from rooms.errors import RedisUnavailable, RoomDeleted, YRedisError
 from rooms.failpoints import failpoint
 from rooms.keys import Keys
 from rooms.metrics import Count, count
+from rooms.policy import NEW, Policy
 from rooms.redis_client import Call, RedisClient, script
 
 BATCH_ENTRIES = 1000
@@ -39,11 +40,11 @@ Settled = Callable[[Receipt | YRedisError], None]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An entry on its way, and the generation of the document that it belongs to."""
+    """An entry on its way, and what its sender knows of the room."""
 
     entry: Entry
     settled: Settled
-    generation: int
+    policy: Policy
 
 
 class Lane:
@@ -66,20 +67,20 @@ class Lane:
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduled = False
 
-    def append(self, room: str, entry: Entry, settled: Settled, *, generation: int = 0) -> None:
+    def append(self, room: str, entry: Entry, settled: Settled, *, policy: Policy = NEW) -> None:
         """Append soon; `settled` is called when it is known whether the entry was accepted.
 
         Entries of a room keep their order. When a batch fails, everything that waits behind it fails too: an
         entry must not be accepted after one that the same client sent before it was not (G2).
 
         Args:
-            generation: of the room's policy, as the caller knows it. One that was raised since, or a room that was
-                deleted, settles it with RoomDeleted.
+            policy: of the room, as the caller knows it. If the room was erased or deleted since, the entry is settled
+                with RoomDeleted.
         """
-        self._waiting.setdefault(room, deque()).append(Waiting(entry, settled, generation))
+        self._waiting.setdefault(room, deque()).append(Waiting(entry, settled, policy))
         self._schedule()
 
-    def append_and_wait(self, room: str, entry: Entry, *, generation: int = 0) -> "asyncio.Future[Receipt]":
+    def append_and_wait(self, room: str, entry: Entry, *, policy: Policy = NEW) -> "asyncio.Future[Receipt]":
         """Append soon; the future has the outcome."""
         done: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
 
@@ -91,17 +92,17 @@ class Lane:
             else:
                 done.set_result(outcome)
 
-        self.append(room, entry, settled, generation=generation)
+        self.append(room, entry, settled, policy=policy)
         return done
 
-    async def append_first(self, room: str, entries: Sequence[Entry], *, epoch: str, generation: int = 0) -> bool:
+    async def append_first(self, room: str, entries: Sequence[Entry], *, epoch: str, policy: Policy = NEW) -> bool:
         """Append, all or nothing, to a room that is as new as when `Streams.begin` gave its epoch; tell whether it was.
 
         Raises:
             RedisUnavailable: it is unknown whether they were accepted.
             RoomDeleted: as `append`.
         """
-        batch = [Waiting(entry, lambda outcome: None, generation) for entry in entries]
+        batch = [Waiting(entry, lambda outcome: None, policy) for entry in entries]
         answer = await self._client.run(self._call(room, batch, new_since=epoch))
         if answer == REFUSED:
             raise _deleted(room)
@@ -126,13 +127,20 @@ class Lane:
     def _take(self, room: str) -> list[Waiting]:
         queue, batch, size = self._waiting[room], list[Waiting](), 0
         while queue and len(batch) < BATCH_ENTRIES and (not batch or size + len(queue[0].entry.update) <= BATCH_BYTES):
-            if batch and queue[0].generation != batch[0].generation:
+            if batch and queue[0].policy != batch[0].policy:
                 break
             batch.append(queue.popleft())
             size += len(batch[-1].entry.update)
         if not queue:
             del self._waiting[room]
         return batch
+
+    def _take_older(self, room: str, generation: int) -> list[Waiting]:
+        """Take out what waits for no later document than that of a generation, which is no more."""
+        queue = self._waiting.pop(room, deque())
+        if later := deque(one for one in queue if one.policy.generation > generation):
+            self._waiting[room] = later
+        return [one for one in queue if one.policy.generation <= generation]
 
     async def _send(self, batches: dict[str, list[Waiting]]) -> None:
         try:
@@ -143,9 +151,10 @@ class Lane:
             answers = [RedisUnavailable(f"{type(error).__name__}: {error}")] * len(batches)
         self._in_flight -= batches.keys()
         for (room, batch), answer in zip(batches.items(), answers, strict=True):
-            if isinstance(answer, RedisUnavailable) or answer == REFUSED:
-                reason = _deleted(room) if answer == REFUSED else answer
-                self._fail(batch + list(self._waiting.pop(room, ())), reason)
+            if isinstance(answer, RedisUnavailable):
+                self._fail(batch + list(self._waiting.pop(room, ())), answer)
+            elif answer == REFUSED:
+                self._fail(batch + self._take_older(room, batch[-1].policy.generation), _deleted(room))
             else:
                 self._accept(room, batch, EntryId.parse(answer[0]), EntryId.parse(answer[1]))
         if self._waiting:
@@ -165,7 +174,8 @@ class Lane:
                 names.key_part(room),
                 conf.inline_bell_bytes,
                 new_since,
-                batch[0].generation,
+                batch[0].policy.generation,
+                batch[0].policy.version,
                 *(encode(waiting.entry) for waiting in batch),
             ),
         )

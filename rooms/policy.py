@@ -42,6 +42,10 @@ class Policy:
             raise RoomDeleted("the room is deleted")
 
 
+NEW = Policy()
+"""Of a room about which nothing was ever decided."""
+
+
 def version_of(marks: str) -> int:
     """Return the version that is in a policy's marks."""
     number = marks.partition(" ")[0]

@@ -105,8 +105,18 @@ def end_erasing(room: str, generation: int) -> None:
 
 
 def outdo(room: str, version: int) -> None:
-    """Let a row's version be above one that Redis has: the database was put back to an earlier state, and counts."""
-    _rows().filter(name=room, policy_version__lt=version).update(policy_version=version + 1)
+    """Let a row's version be at least so high: Redis has one that is not below, and the row counts.
+
+    The database was put back to an earlier state, or to none: a room without a row gets one.
+    """
+    _rows().bulk_create([Room(name=room)], ignore_conflicts=True)
+    _rows().filter(name=room, policy_version__lt=version).update(policy_version=version)
+
+
+def outlive(room: str, generation: int) -> None:
+    """Let a row's generation be at least that of Redis: putting the database back does not undo an erase."""
+    _rows().bulk_create([Room(name=room)], ignore_conflicts=True)
+    _rows().filter(name=room, generation__lt=generation).update(generation=generation)
 
 
 def settled(room: str, version: int) -> None:

@@ -11,8 +11,7 @@ another policy or generation                the site has deleted the room, erase
 import asyncio
 import logging
 
-from rooms import bells, fanout, protocol, resupply
-from rooms.awareness import encode as encode_states
+from rooms import bells, fanout, resupply
 from rooms.backend import Backend
 from rooms.baseline import Baseline
 from rooms.bells import Bell, Head
@@ -25,7 +24,6 @@ from rooms.policy import Policy
 from rooms.presence import Presence
 from rooms.seat import Seat
 from rooms.streams import Reading
-from rooms.writers import Frame
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +93,7 @@ class LiveRoom:
     def hear(self, bell: Bell) -> None:
         """Take a bell; awareness counts from the subscription on, before the head is known: it is not said twice."""
         if bell.kind == bells.Kind.AWARENESS:
-            self._hear_awareness(bell)
+            fanout.show(self.presence.take(bell.body), self.seats)
         self._is_ruled_anew |= bell.kind == bells.Kind.POLICY  # whatever Redis may have lost meanwhile
         if self._cursor is None:
             return
@@ -120,13 +118,6 @@ class LiveRoom:
         if not self._head.epoch and self._cursor == START:
             self._head = head
         return head.epoch == self._head.epoch
-
-    def _hear_awareness(self, bell: Bell) -> None:
-        states = self.presence.take(bell.body)
-        if states and self.seats:
-            frame = Frame(protocol.awareness(encode_states(states)))
-            for seat in self.seats:
-                seat.outbox.send_states(frame, states)
 
     def _hear_entries(self, bell: Bell) -> None:
         count(Count.BELLS_DIRECT)
@@ -205,11 +196,18 @@ class LiveRoom:
             self._cursor = entries[-1][0]
             self._deliver([entry for _, entry in entries])
 
+    async def confirm_policy(self) -> None:
+        """Look whether the policy is what we know, for somebody who enters: the bell may be on its way, or lost."""
+        if not (await self.backend.streams.look(self.name)).follows(self.policy):
+            await self.heed_policy()
+
     async def heed_policy(self) -> bool:
         """Do what the site has decided, and read again for whoever stays; return whether the room was erased."""
-        generation, (self.policy, head) = self.policy.generation, await self.backend.policies.with_head(self.name)
-        self._is_ruled_anew = False
-        erased = self.policy.generation > generation
+        before, self._is_ruled_anew = self.policy, False
+        policy, head = await self.backend.policies.with_head(self.name)
+        if self.policy is not before and policy.version < self.policy.version:
+            return False  # a later answer was sooner
+        erased, self.policy = policy.generation > self.policy.generation, policy
         if erased or self.policy.is_deleted:
             self._close_all(RoomDeleted("the room was deleted"))
         if erased:  # another document has the name now

@@ -177,8 +177,7 @@ class Seat:
             if not self._unaccepted_bytes or self.closed:
                 self._settled.set()
 
-        generation = self.room.policy.generation
-        self.room.backend.lane.append(self.room.name, entry, settled, generation=generation)
+        self.room.backend.lane.append(self.room.name, entry, settled, policy=self.room.policy)
 
     def _hear(self, states: bytes) -> None:
         parsed = awareness.parse(states)

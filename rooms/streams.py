@@ -60,14 +60,16 @@ class Glance:
     Args:
         last: id of the newest entry ever; START if Redis knows of none.
         clients: some may be gone for less than a minute.
-        oldest_seconds: for so long the oldest entry has waited to be persisted, by Redis' clock; None if none waits.
+        oldest: id of the oldest entry that waits to be persisted; None if none does.
+        oldest_seconds: for so long it has waited, by Redis' clock.
     """
 
     entries: int
     size_bytes: int
     last: EntryId
     clients: int
-    oldest_seconds: float | None
+    oldest: EntryId | None
+    oldest_seconds: float
 
     @property
     def last_edited_at(self) -> datetime | None:
@@ -121,13 +123,13 @@ class Streams:
         return RawReading(_head(answer), bool(lost), [(EntryId.parse(key), data) for key, data in entries], bool(more))
 
     async def govern(self, room: str, policy: Policy) -> None:
-        """Let Redis have a room's policy, unless it has a later one, and ring the bell; remove what was erased.
+        """Let Redis have a room's policy, unless it has that or a later one, and ring the bell; remove what was erased.
 
         Raises:
             RedisUnavailable: whether that was done is unknown.
         """
         keys = (self._keys.room(room), self._keys.head(room), self._keys.awareness(room))
-        what = (self._keys.bell(room), policy.marks, policy.generation, uuid4().hex)
+        what = (self._keys.bell(room), policy.marks, policy.generation, uuid4().hex, int(policy.is_erasing))
         await self._client.run(Call(script("govern"), keys, what))
 
     async def begin(self, room: str, generation: int = 0) -> str | None:
@@ -158,10 +160,8 @@ class Streams:
             if isinstance(answer, RedisUnavailable):
                 raise answer
         return [
-            Glance(
-                entries, size, EntryId.parse(last) if last else START, clients, oldest / 1000 if oldest >= 0 else None
-            )
-            for entries, size, last, clients, oldest in answers
+            Glance(entries, size, _id(last) or START, clients, _id(oldest), waited / 1000)
+            for entries, size, last, clients, oldest, waited in answers
         ]
 
     async def heads(self, rooms: Sequence[str]) -> list[Reading | None]:
@@ -176,6 +176,10 @@ class Streams:
     async def head(self, room: str) -> Head:
         """Return a room's head; raise as `look`."""
         return (await self.look(room)).head
+
+
+def _id(text: bytes) -> EntryId | None:
+    return EntryId.parse(text) if text else None
 
 
 def _reading_or_none(answer: Any) -> Reading | None:

@@ -104,11 +104,11 @@ async def _first(services: Backend, room: str, entries: Sequence[Entry]) -> bool
     between, and so nothing can have come into the store.
     """
     for _ in range(ATTEMPTS):
-        generation = (await services.policies.open(room)).generation
-        epoch = await services.streams.begin(room, generation)
+        policy = await services.policies.open(room)
+        epoch = await services.streams.begin(room, policy.generation)
         if epoch is None or await services.documents.exist(room):
             return False
-        if await services.lane.append_first(room, entries, epoch=epoch, generation=generation):
+        if await services.lane.append_first(room, entries, epoch=epoch, policy=policy):
             return True
     raise RedisUnavailable("Redis loses its data again and again")
 

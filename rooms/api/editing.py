@@ -9,6 +9,7 @@ from pycrdt import Doc, TransactionEvent
 from rooms import background, merge, names
 from rooms.backend import backend
 from rooms.entries import Entry
+from rooms.policy import Policy
 
 Document = Doc[Any]
 
@@ -41,12 +42,12 @@ async def edit(room: str) -> AsyncIterator[Document]:
         MalformedFrame: after the block, for a change that no client could take, as an insertion within a character.
     """
     name = names.canonical(room)
-    update, generation = await _load(name)
+    update, policy = await _load(name)
     document, updates = built(update), list[bytes]()
     with _observed(document, updates):
         yield document
     if updates:
-        await _append(name, merge.tree_merge(updates), generation)
+        await _append(name, merge.tree_merge(updates), policy)
 
 
 def read_sync(room: str) -> Document:
@@ -58,19 +59,19 @@ def read_sync(room: str) -> Document:
 def edit_sync(room: str) -> Iterator[Document]:
     """Do as `edit`, in code without an event loop."""
     name = names.canonical(room)
-    update, generation = background.run(_load(name))
+    update, policy = background.run(_load(name))
     document, updates = built(update), list[bytes]()
     with _observed(document, updates):
         yield document
     if updates:
-        background.run(_append(name, merge.tree_merge(updates), generation))
+        background.run(_append(name, merge.tree_merge(updates), policy))
 
 
-async def _load(room: str) -> tuple[bytes, int]:
-    """Return an update of the whole room, from which a compute child has already built a document; its generation."""
+async def _load(room: str) -> tuple[bytes, Policy]:
+    """Return an update of the whole room, from which a compute child has already built a document; its policy."""
     services = await backend()
     policy = await services.policies.open(room)
-    return await services.documents.buildable(await services.documents.load(room)), policy.generation
+    return await services.documents.buildable(await services.documents.load(room)), policy
 
 
 def built(update: bytes) -> Document:
@@ -94,7 +95,7 @@ def _observed(document: Document, updates: list[bytes]) -> Iterator[None]:
         document.unobserve(subscription)
 
 
-async def _append(room: str, update: bytes, generation: int) -> None:
+async def _append(room: str, update: bytes, policy: Policy) -> None:
     services = await backend()
     scanned = await services.documents.look_into(update)
-    await services.lane.append_and_wait(room, Entry(update, scanned.verbatim), generation=generation)
+    await services.lane.append_and_wait(room, Entry(update, scanned.verbatim), policy=policy)

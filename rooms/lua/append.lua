@@ -3,12 +3,13 @@
 -- KEYS: stream, head, due set.
 -- ARGV: bell channel, epoch for a new head, milliseconds until due, member of the due set,
 --       largest payload of a bell in bytes, the epoch of a room that must be as new as begin.lua found it ("" for
---       any room), the generation of the document that the entries belong to, then the entries.
+--       any room), the generation of the document that the entries belong to, the version of the room's policy that
+--       the sender knows, then the entries.
 -- Returns: the id before the first of them, the first id, the last id; nothing if the room is not that new; "deleted"
 --          if it is deleted, or that document was erased.
 local stream, head_key, due = KEYS[1], KEYS[2], KEYS[3]
 local channel, new_epoch, delay, member, inline_bytes = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
-local new_since, ours = ARGV[6], tonumber(ARGV[7])
+local new_since, ours, version = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 
 local function parts(id)
   local milliseconds, sequence = string.match(id, '^(%d+)-(%d+)$')
@@ -22,7 +23,10 @@ end
 local head = redis.call('HMGET', head_key, 'epoch', 'generation', 'last', 'floor', 'policy')
 local epoch, generation, last, floor = head[1], head[2] or '0', head[3] or '0-0', head[4] or '0-0'
 
-if string.find(head[5] or '', 'd', 1, true) or tonumber(generation) > ours then return 'deleted' end
+-- A mark of an earlier version was put back with an older Redis.
+local known = tonumber(string.match(head[5] or '', '^%d+') or '0')
+local deleted = string.find(head[5] or '', 'd', 1, true) and known >= version
+if deleted or tonumber(generation) > ours then return 'deleted' end
 if tonumber(generation) < ours then
   -- A Redis that was emptied knows of no generation. One that was put back to before an erase has what was erased.
   if epoch then
@@ -58,7 +62,7 @@ redis.call('ZADD', due, 'NX', now + delay, member)
 local first = id_of(milliseconds, sequence)
 local new_last
 local payload, payload_bytes = {}, 0
-for index = 8, #ARGV do
+for index = 9, #ARGV do
   new_last = id_of(milliseconds, sequence)
   redis.call('XADD', stream, new_last, 'e', ARGV[index])
   sequence = sequence + 1

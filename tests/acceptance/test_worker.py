@@ -180,7 +180,7 @@ class TestPoison:
 def append(client: object, name: str, payload: bytes, *, milliseconds: int) -> None:
     """Append an entry that no server would."""
     keys = (KEYS.room(name), KEYS.head(name), KEYS.due_of(name))
-    rest = (KEYS.bell(name), "epoch", milliseconds, names.key_part(name), 65536, "", 0, payload)
+    rest = (KEYS.bell(name), "epoch", milliseconds, names.key_part(name), 65536, "", 0, 0, payload)
     client.eval(script("append").source, 3, *keys, *rest)  # type: ignore[attr-defined]
 
 

@@ -265,7 +265,7 @@ def append_silently(hub: Hub, client: "redis.Redis", room: str, *updates: bytes)
         script("append").source,
         3,
         *(keys.room(room), keys.head(room), keys.due_of(room)),
-        *("nowhere:{0}", uuid4().hex, delay, names.key_part(room), inline, "", 0),
+        *("nowhere:{0}", uuid4().hex, delay, names.key_part(room), inline, "", 0, 0),
         *(encode_entry(Entry(update, scan(update).verbatim)) for update in updates),
     )
 

@@ -15,7 +15,7 @@ KEYS = Keys("yredis", 16)
 def append(client: "redis.Redis", room: str, *payloads: bytes) -> None:
     """Append entries as they are, whatever they hold."""
     keys = (KEYS.room(room), KEYS.head(room), KEYS.due_of(room))
-    options = (KEYS.bell(room), "epoch", 0, names.key_part(room), 65536, "", 0)
+    options = (KEYS.bell(room), "epoch", 0, names.key_part(room), 65536, "", 0, 0)
     client.eval(script("append").source, 3, *keys, *options, *payloads)
 
 

@@ -114,28 +114,28 @@ class TestGenerations:
         await self.policy(rooms_in, version=1, generation=1)
         with pytest.raises(RoomDeleted):
             await rooms_in.lane.append_and_wait(ROOM, entry(2))
-        await rooms_in.lane.append_and_wait(ROOM, entry(3), generation=1)
+        await rooms_in.lane.append_and_wait(ROOM, entry(3), policy=Policy(generation=1))
         assert await updates_in(rooms_in) == [entry(3).update]
 
     async def test_one_of_a_later_document_takes_the_place_of_what_was_erased(self, rooms_in: Redis) -> None:
         """Redis was put back to before the erase, and only this server knows."""
         await rooms_in.lane.append_and_wait(ROOM, entry(1))
         before = await rooms_in.streams.head(ROOM)
-        await rooms_in.lane.append_and_wait(ROOM, entry(2), generation=1)
+        await rooms_in.lane.append_and_wait(ROOM, entry(2), policy=Policy(generation=1))
         after = await rooms_in.streams.head(ROOM)
         assert await updates_in(rooms_in) == [entry(2).update]
         assert (after.generation, after.floor, after.epoch != before.epoch) == (1, START, True)
 
     async def test_where_redis_has_lost_the_head_it_is_the_entrys(self, rooms_in: Redis) -> None:
-        await rooms_in.lane.append_and_wait(ROOM, entry(1), generation=1)
+        await rooms_in.lane.append_and_wait(ROOM, entry(1), policy=Policy(generation=1))
         await rooms_in.client.redis.delete(rooms_in.keys.head(ROOM))
-        await rooms_in.lane.append_and_wait(ROOM, entry(2), generation=1)
+        await rooms_in.lane.append_and_wait(ROOM, entry(2), policy=Policy(generation=1))
         assert await updates_in(rooms_in) == [entry(1).update, entry(2).update]
         assert (await rooms_in.streams.head(ROOM)).generation == 1
 
     async def test_entries_of_two_documents_are_two_calls(self, rooms_in: Redis) -> None:
         old = rooms_in.lane.append_and_wait(ROOM, entry(1))
-        new = rooms_in.lane.append_and_wait(ROOM, entry(2), generation=1)
+        new = rooms_in.lane.append_and_wait(ROOM, entry(2), policy=Policy(generation=1))
         await asyncio.gather(old, new)
         assert await updates_in(rooms_in) == [entry(2).update]
 

@@ -303,7 +303,7 @@ class TestLiveHubs:
         here.add("seen")
         await settled(here)
         keys = (KEYS.room(ROOM), KEYS.head(ROOM), KEYS.due_of(ROOM))
-        silently = ("nowhere:{0}", "epoch", 0, names.key_part(ROOM), 65536, "", 0)
+        silently = ("nowhere:{0}", "epoch", 0, names.key_part(ROOM), 65536, "", 0, 0)
         redis_of.eval(script("append").source, 3, *keys, *silently, entry("missed, ", 7))
         await once()
         append(redis_of, ROOM, entry("rung, ", 8))
