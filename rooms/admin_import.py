@@ -65,7 +65,7 @@ class ImportForm(forms.Form):
         except Undecodable:
             self.add_error("file", _("A process that tried to read it ended: it was not imported."))
         except (MalformedFrame, TooBig, ValueError) as error:
-            self.add_error("file", _("This is no update with content: %(reason)s") % {"reason": error})
+            self.add_error("file", _("This can't be the content of a room: %(reason)s") % {"reason": error})
         except YRedisError as error:
             self.add_error(None, _("Not now: %(reason)s") % {"reason": error})
         return False
@@ -104,7 +104,9 @@ class ImportAdmin(DeedAdmin):
         if not self.may_import(request):
             raise PermissionDenied
         sent = request.method == "POST"
-        form = ImportForm(request.POST if sent else None, request.FILES or None, initial=request.GET.dict())
+        form = ImportForm(
+            request.POST if sent else None, request.FILES or None, initial={"room": request.GET.get("room", "")}
+        )
         if sent and form.is_valid() and form.plant():
             return self._imported(request, form.cleaned_data["room"], form.cleaned_data["file"].size)
         context = {

@@ -101,7 +101,8 @@ class RoomPage(Base):
 def _name(one: people.Present) -> str:
     """Return the name that a client shows, where editors' bindings keep it; a client may say anything."""
     user = one.state.get("user") if isinstance(one.state, dict) else None
-    return visible(str(user.get("name", "?"))[:MOST_NAME]) if isinstance(user, dict) else "?"
+    name = user.get("name") if isinstance(user, dict) else None
+    return visible(name[:MOST_NAME]) if isinstance(name, str) else "?"
 
 
 def _line(one: people.Present) -> str:

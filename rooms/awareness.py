@@ -5,9 +5,10 @@ that the client is gone. Source: y-protocols, awareness.js.
 """
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rooms import wire
 from rooms.errors import MalformedFrame, TooMuch
@@ -16,6 +17,12 @@ GONE = b"null"
 
 MAX_STATES = 20_000
 """In one update: several times the clients that a room has, all of whom y-websocket may repeat."""
+
+MAX_DEPTH = 64
+"""Of arrays and objects in each other: who writes or walks deeper ones recurses too far."""
+
+brackets = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{]|[\]}]').finditer
+"""Finds strings, which may have brackets that mean nothing, and all brackets outside of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,32 @@ def _refuse(constant: str) -> NoReturn:
 
 def check_json(value: bytes) -> None:
     """Raise MalformedFrame unless every client's JSON.parse takes `value`: a bad one would break the others."""
+    read_json(value)
+
+
+def read_json(value: bytes) -> Any:
+    """Return what a state's JSON says.
+
+    Raises:
+        MalformedFrame: it is none, or nested deeper than MAX_DEPTH.
+    """
     try:
-        json.loads(value.decode(), parse_constant=_refuse)
+        found = json.loads(value.decode(), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise MalformedFrame("an awareness state is not JSON") from error
+    if value.count(b"[") + value.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        raise MalformedFrame(f"an awareness state is nested deeper than {MAX_DEPTH}")
+    return found
+
+
+def _depth(value: bytes) -> int:
+    """Return how many arrays and objects of valid JSON are in each other, at most."""
+    depth = deepest = 0
+    for found in brackets(value):
+        match found[0][:1]:
+            case b"[" | b"{":
+                depth += 1
+                deepest = max(deepest, depth)
+            case b"]" | b"}":
+                depth -= 1
+    return deepest

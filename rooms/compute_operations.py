@@ -62,6 +62,16 @@ def check(parts: Sequence[bytes]) -> list[bytes]:
     return [bytes(verdicts), *reasons]
 
 
+def prove(parts: Sequence[bytes]) -> list[bytes]:
+    """Look at an update that is to be a document by itself.
+
+    Take [it]. Return [a Verdict, as a byte; something if it waits for others; why, if it is malformed].
+    """
+    [update] = parts
+    verdicts, *reasons = check([wire.var_uint(1), update])
+    return [verdicts, b"gap" if not reasons and waits([update]) else b"", *reasons]
+
+
 def scanned(update: bytes) -> Scan | str:
     """Return what an update brings, or why it is malformed."""
     try:
@@ -117,10 +127,7 @@ def compact(parts: Sequence[bytes]) -> list[bytes]:
         raise Undecodable("compact: an edit cuts a character in two")
     if not coverage.covers(after, before):
         raise Undecodable("compact: the compacted document lacks something")
-    try:
-        gap = merge.waits(updates if any(verdicts) else [compacted])
-    except Undecodable:  # pycrdt does not understand all that is verbatim
-        gap = has_gap(map(coverage.scan_stored, updates))
+    gap = waits(updates if any(verdicts) else [compacted])
     verbatim = [coverage.scan_stored(update) for update, verdict in zip(updates, verdicts, strict=True) if verdict]
     return [compacted, b"gap" if gap else b"", vector_of([before, *verbatim])]
 
@@ -128,6 +135,14 @@ def compact(parts: Sequence[bytes]) -> list[bytes]:
 def vector_of(scans: Iterable[Scan]) -> bytes:
     """Return the state vector of what several updates bring together."""
     return ranges.encode_state_vector(ranges.state_vector(coverage.combine(scans).structs))
+
+
+def waits(updates: Sequence[bytes]) -> bool:
+    """Tell whether some of what updates bring can't be shown before a missing one comes, as far as that can be told."""
+    try:
+        return merge.waits(updates)
+    except Undecodable:  # pycrdt does not understand all that is verbatim
+        return has_gap(map(coverage.scan_stored, updates))
 
 
 def has_gap(scans: Iterable[Scan]) -> bool:
@@ -170,5 +185,5 @@ def as_text(updates: Sequence[bytes]) -> list[bytes]:
 
 OPERATIONS: dict[str, Callable[[Sequence[bytes]], list[bytes]]] = {
     function.__name__: function
-    for function in (summarise, diff, rebuild, look, check, compact, inspect, preview, as_json, as_text)
+    for function in (summarise, diff, rebuild, look, check, prove, compact, inspect, preview, as_json, as_text)
 }

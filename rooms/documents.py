@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from rooms import coverage, merge, wire
+from rooms import coverage, merge
 from rooms.calmly import calmly
 from rooms.compute import Compute
 from rooms.compute_operations import OPERATIONS, Verdict
 from rooms.conf import Conf
 from rooms.entries import START, Entry, EntryId
-from rooms.errors import MalformedFrame, StoreUnavailable, TooBig, Undecodable, YRedisError
+from rooms.errors import MalformedFrame, StoreUnavailable, TooBig, Undecodable, Unmergeable, YRedisError
 from rooms.failpoints import failpoint
 from rooms.metrics import Count, count
 from rooms.scan import Scan, scan
@@ -26,6 +26,9 @@ T = TypeVar("T")
 
 MOST_RANGES_BYTES = 512 * 1024
 """Of an update's ranges, encoded: some 150,000. A document of 260,000 edits has deletions in some 3,000."""
+
+MOST_PREVIEW_BYTES = 1_000_000
+"""What rooms.preview lets through takes less."""
 
 NOTHING = Scan({}, {}, verbatim=False)
 
@@ -165,11 +168,12 @@ class Documents:
         """Return what a document holds, cut to what a page can show, as rooms.preview tells it.
 
         Raises:
-            Undecodable: that can't be told.
+            Undecodable: that can't be told, or only with more than a page can show.
         """
-        roots: list[dict[str, Any]] = json.loads(
-            (await self._compute.run("preview", (document.merged, *document.verbatim)))[0]
-        )
+        found = (await self._compute.run("preview", (document.merged, *document.verbatim)))[0]
+        if len(found) > MOST_PREVIEW_BYTES:
+            raise Undecodable(f"a preview of {len(found)} bytes, more than a page can show")
+        roots: list[dict[str, Any]] = json.loads(found)
         return roots
 
     async def decoded(self, document: Document, operation: str) -> bytes:
@@ -181,23 +185,31 @@ class Documents:
         return (await self._compute.run(operation, (document.merged, *document.verbatim)))[0]
 
     async def whole(self, document: Document) -> bytes:
-        """Return all of a document as one update; `buildable`, if some of it may not be merged.
+        """Return all of a document as one update that says what all of them say, no value changed.
 
         Raises:
-            Undecodable: as `buildable`.
+            Unmergeable: it consists of several updates, and one of them may not be merged.
         """
-        return await self.buildable(document) if document.verbatim else document.merged
+        if len(document.entries) > 1:
+            raise Unmergeable(
+                "this document has values that can only be kept as they were sent: "
+                "it can't be made one update without changing them"
+            )
+        return document.verbatim[0] if document.verbatim else document.merged
 
     async def prove(self, update: bytes) -> bool:
         """Let a compute child build a document of an update from somewhere else; return whether to keep it verbatim.
 
         Raises:
             MalformedFrame: it is none.
+            ValueError: it continues others.
             Undecodable: the child died of it.
         """
-        verdicts, *reasons = await self._compute.run("check", (wire.var_uint(1), update))
+        verdicts, gap, *reasons = await self._compute.run("prove", (update,))
         if reasons:
             raise MalformedFrame(reasons[0].decode())
+        if gap:
+            raise ValueError("this update needs others that are not in it")
         return bool(verdicts[0] == Verdict.VERBATIM)
 
     async def buildable(self, document: Document) -> bytes:

@@ -15,6 +15,7 @@ YRedisError
 ├── ComputeUnavailable      1013  no compute child could be had
 ├── Undecodable             1011  stored bytes that can't be decoded
 │   └── LaterRelease              stored bytes that a later release can decode
+├── Unmergeable             1011  a document that can't be one update unchanged
 └── LayoutMismatch                Redis holds another layout: refuse to start
 """
 
@@ -119,6 +120,10 @@ class Undecodable(YRedisError):
 
 class LaterRelease(Undecodable):
     """Stored bytes of a later release, which runs beside this one: leave them to it."""
+
+
+class Unmergeable(YRedisError):
+    """Several updates that would change if they were merged: take them as they are, as rooms.api.copy does."""
 
 
 class LayoutMismatch(YRedisError):

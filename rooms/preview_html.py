@@ -1,6 +1,5 @@
 """A document's preview as harmless HTML: escaped, and what can't be seen or turns the line around is spelled out."""
 
-import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,15 +9,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from rooms.preview import ELEMENTS
+
 HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 """Categories of characters that are not shown as they are: controls, marks that reverse the text, and others."""
 
 KINDS = {"text": gettext_lazy("text"), "xml": "XML", "json": "JSON", "empty": gettext_lazy("empty")}
 """What rooms.preview calls the kinds of roots, and what people do."""
-
-
-TAGS = {"bold": "strong", "italic": "em", "underline": "u", "strike": "s", "code": "code"}
-"""Elements by the formats that editors' bindings mean by them."""
 
 
 def visible(text: str) -> str:
@@ -48,21 +45,13 @@ def _content(root: dict[str, Any]) -> SafeString:
     return format_html('<pre dir="auto" style="white-space: pre-wrap">{}</pre>', shown)
 
 
-def _runs(runs: Iterable[Sequence[str]]) -> SafeString:
-    return format_html_join("", "{}", ((_run(text, formats),) for text, formats in runs))
+def _runs(runs: Iterable[Sequence[Any]]) -> SafeString:
+    return format_html_join("", "{}", ((_run(*run),) for run in runs))
 
 
-def _run(text: str, formats: str) -> SafeString:
+def _run(text: str, formats: str, on: Sequence[str]) -> SafeString:
     """Return a run with the formats that HTML has, and marked; its title tells all of them."""
     shown = format_html("{}", visible(text))
-    for tag in _tags(formats):
-        shown = format_html(f"<{tag}>{{}}</{tag}>", shown)
+    for name in on:
+        shown = format_html("<{0}>{1}</{0}>", ELEMENTS[name], shown)
     return format_html('<mark title="{}">{}</mark>', visible(formats), shown) if formats else shown
-
-
-def _tags(formats: str) -> list[str]:
-    try:
-        found = json.loads(formats or "{}")
-    except ValueError:  # cut, for it was long
-        return []
-    return [tag for name, tag in TAGS.items() if found.get(name)]

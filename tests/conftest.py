@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.utils import translation
 from hypothesis import settings
 
 settings.register_profile("steady", deadline=None)  # a busy machine is no failure
@@ -19,6 +20,12 @@ def django_db_modify_db_settings(
     database: dict[str, Any] = django_settings.DATABASES["default"]
     if database["ENGINE"] == "django.db.backends.sqlite3":
         database.setdefault("TEST", {})["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(autouse=True)
+def no_language() -> None:
+    """Forget what language an earlier test's browser wanted: a request leaves it to its thread."""
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session", autouse=True)

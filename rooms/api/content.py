@@ -40,12 +40,13 @@ async def xml(room: str, name: str) -> str:
 async def snapshot(room: str) -> bytes:
     """Return a room's whole document as one update, for `Y.applyUpdate`, `pycrdt.Doc.apply_update` or `seed`.
 
-    It is what a client gets that joins, deleted text included. Of a room that is kept as it was sent, it is what pycrdt
-    makes of it: a BigInt is a float in it.
+    It is what a client gets that joins, deleted text included, and no value is another in it.
 
     Raises:
         NoSuchRoom, RoomDeleted, RedisUnavailable, StoreUnavailable: as `read`.
-        Undecodable: what is kept as it was sent can't be made into one update.
+        Undecodable: stored bytes that can't be decoded.
+        Unmergeable: there are several updates, and one of them has what can only be kept as it was sent, a BigInt say:
+            `copy` gives another room all of them.
     """
     services, name = await backend(), names.canonical(room)
     await services.policies.open(name)

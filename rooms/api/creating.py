@@ -40,7 +40,7 @@ async def seed(room: str, fill: Fill | bytes) -> bool:
     Raises:
         NoSuchRoom, RoomDeleted, RedisUnavailable, StoreUnavailable: as `read`. After RedisUnavailable it is unknown
             whether the room was seeded: call it again.
-        ValueError: `fill` wrote nothing, or is an update without content.
+        ValueError: `fill` wrote nothing, or is an update without content, or one that needs others to be shown.
         MalformedFrame: `fill` wrote what no client could take, or is no update.
         TooBig: the update is in too many pieces.
         Undecodable: the child died of the update.

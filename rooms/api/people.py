@@ -1,12 +1,13 @@
 """Who is in a room, and orders about them to every server."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from rooms import background, names, presence, rollcall
+from rooms.awareness import read_json
 from rooms.backend import backend
 from rooms.bells import Kind
+from rooms.errors import MalformedFrame
 from rooms.orders import EVERYWHERE, REASON_BYTES, Order
 from rooms.redis_client import Call, script
 from rooms.rollcall import Connection
@@ -19,7 +20,7 @@ class Present:
     Args:
         client_id: the awareness id, of one page.
         user_id: of the grant with which it is connected; None for somebody unknown.
-        state: what the client has set with `setLocalState`.
+        state: what the client has set with `setLocalState`; None if that is nested too deeply to be read.
         server_id: host, process and more of the server that it is connected to.
     """
 
@@ -38,9 +39,16 @@ async def awareness(room: str) -> list[Present]:
     services = await backend()
     known = await presence.stored(services.client, services.keys, names.canonical(room))
     return [
-        Present(one.state.client, one.speaker.user_id or None, json.loads(one.state.value), one.speaker.server_id)
+        Present(one.state.client, one.speaker.user_id or None, _said(one.state.value), one.speaker.server_id)
         for one in known
     ]
+
+
+def _said(value: bytes) -> Any:
+    try:
+        return read_json(value)
+    except MalformedFrame:  # an earlier release took it
+        return None
 
 
 async def connections(room: str) -> list[Connection]:

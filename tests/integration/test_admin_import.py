@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from pycrdt import Doc, Text
 
 from rooms import api
 from rooms.models import Room
@@ -69,9 +70,9 @@ def test_a_deleted_room_too() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"<html>", "This is no update with content: "),
-        (UPDATE[:-1], "This is no update with content: "),
-        (b"\0\0", "This is no update with content: "),
+        (b"<html>", "This can&#x27;t be the content of a room: "),
+        (UPDATE[:-1], "This can&#x27;t be the content of a room: "),
+        (b"\0\0", "This can&#x27;t be the content of a room: "),
         (b"", "The submitted file is empty."),
         (b"x" * 1_000_001, "a document may have 976.6\xa0KB"),
         (nested_arrays(100_000), "A process that tried to read it ended"),
@@ -82,6 +83,22 @@ def test_what_is_no_document_is_refused(content: bytes, words: str) -> None:
     assert words in send(content).text
     assert not api.exists_sync("essay")
     assert (Room.objects.count(), noted()) == (0, [])
+
+
+def test_an_update_that_continues_another_is_refused() -> None:
+    document: Doc[Any] = Doc()
+    text = document.get("text", type=Text)
+    text += "hello"
+    before = document.get_state()
+    text += " world"
+    assert "needs others that are not in it" in send(document.get_update(before)).text
+    assert not api.exists_sync("essay")
+
+
+def test_only_the_room_can_be_filled_in_by_a_link() -> None:
+    response = staff("view_room", "import_room").post(f"{IMPORT}?file=x&room=essay", {"room": "essay"})
+    assert response.status_code == 200
+    assert "This field is required" in response.text
 
 
 @pytest.mark.parametrize("name", ["\u2028x", "x" * 256])

@@ -8,7 +8,7 @@ from pycrdt import Doc, Text
 
 from rooms import api
 from rooms.entries import Entry
-from rooms.errors import MalformedFrame, NoSuchRoom, Undecodable
+from rooms.errors import MalformedFrame, NoSuchRoom, Undecodable, Unmergeable
 from rooms.hub import Hub
 from tests.integration.peers import Peer, eventually, settled, text_update
 from tests.integration.test_api import nested_arrays
@@ -20,6 +20,18 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 Seated = Callable[..., Awaitable[Peer]]
 ROOM = "essay"
+
+
+def parts() -> list[bytes]:
+    """Return an update; then one that goes on, one by another client within the first, and one with a later BigInt."""
+    document, other = Doc[Any](client_id=1), Doc[Any](client_id=2)
+    text = document.get("text", type=Text)
+    text += "hello"
+    first, seen = document.get_update(), document.get_state()
+    other.apply_update(first)
+    text += " world"
+    other.get("text", type=Text).insert(2, "-")
+    return [first, document.get_update(seen), other.get_update(seen), BIGINT.replace(b"\x07\0\x28", b"\x07\1\x28")]
 
 
 class TestSnapshot:
@@ -39,6 +51,13 @@ class TestSnapshot:
         await hub.backend.lane.append_and_wait(ROOM, Entry(BIGINT, verbatim=True), generation=0)
         assert await api.seed("other", await api.snapshot(ROOM))
         assert await api.json("other", "m") == await api.json(ROOM, "m") != {}
+        assert await api.snapshot(ROOM) == BIGINT
+
+    async def test_what_can_not_be_one_update_without_a_change_is_refused(self, hub: Hub) -> None:
+        for entry in (Entry(BIGINT, verbatim=True), Entry(text_update("hello", 9))):
+            await hub.backend.lane.append_and_wait(ROOM, entry, generation=0)
+        with pytest.raises(Unmergeable):
+            await api.snapshot(ROOM)
 
     async def test_what_is_no_name_is_refused(self, hub: Hub) -> None:
         with pytest.raises(NoSuchRoom):
@@ -66,6 +85,13 @@ class TestSeed:
     async def test_an_update_without_content_is_refused(self, hub: Hub) -> None:
         with pytest.raises(ValueError, match="seeded with nothing"):
             await api.seed(ROOM, b"\0\0")
+
+    @pytest.mark.parametrize("number", [1, 2, 3])
+    async def test_an_update_that_needs_others_is_refused(self, hub: Hub, number: int) -> None:
+        with pytest.raises(ValueError, match="needs others"):
+            await api.seed(ROOM, parts()[number])
+        assert not await api.exists(ROOM)
+        assert await api.seed(ROOM, parts()[0])
 
     async def test_one_that_kills_a_decoder_is_refused_and_the_next_is_not(self, hub: Hub) -> None:
         with pytest.raises(Undecodable):

@@ -134,6 +134,18 @@ class TestJson:
         with pytest.raises(MalformedFrame):
             check_json(value)
 
+    @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}"), (b'["\\"]",', b',"]"]')])
+    def test_json_is_nested_64_times_at_most(self, opening, closing):
+        check_json(opening * 64 + b"1" + closing * 64)
+        with pytest.raises(MalformedFrame):
+            check_json(opening * 65 + b"1" + closing * 65)
+
+    @pytest.mark.parametrize(
+        "value", [b'"' + b"[" * 500 + b'"', b"[" + b"[]," * 500 + b"{}]", b'["\\"[",' * 64 + b"1" + b"]" * 64]
+    )
+    def test_brackets_that_are_not_in_each_other_count_for_nothing(self, value):
+        check_json(value)
+
     def test_a_number_of_ten_thousand_digits_is_malformed(self):
         with pytest.raises(MalformedFrame):
             check_json(b"1" * 10_000)

@@ -55,8 +55,8 @@ def emptied(document: Any) -> None:
 def test_roots_are_told_apart_by_what_is_in_them() -> None:
     found = preview([update_of(fill) for fill in (codemirror, quill, prosemirror, board, emptied)])
     assert {root["name"]: (root["kind"], root["content"]) for root in found if root["kind"] != "json"} == {
-        "codemirror": ("text", [["let a = 1", ""]]),
-        "quill": ("text", [["bold", '{"bold": true}'], [" plain", ""], ['{"image": "x.png"}', ""]]),
+        "codemirror": ("text", [["let a = 1", "", []]]),
+        "quill": ("text", [["bold", '{"bold": true}', ["bold"]], [" plain", "", []], ['{"image": "x.png"}', "", []]]),
         "prosemirror": ("xml", "<paragraph>a < b</paragraph>"),
         "gone": ("empty", None),
     }
@@ -87,11 +87,40 @@ def test_of_much_the_beginning_is_shown(fill: Callable[[Any], object], most: int
     assert "There is more" in as_html([root])
 
 
-def test_of_many_formats_the_first_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shown, "MOST_CHARACTERS", 6)
+@pytest.mark.parametrize(
+    ("most", "runs"),
+    [
+        (3, [["bol", '{"bold": true}', ["bold"]]]),
+        (18, [["bold", '{"bold": true}', ["bold"]]]),
+        (20, [["bold", '{"bold": true}', ["bold"]], [" p", "", []]]),
+    ],
+)
+def test_formats_count_as_the_text_does(monkeypatch: pytest.MonkeyPatch, most: int, runs: list[Any]) -> None:
+    monkeypatch.setattr(shown, "MOST_CHARACTERS", most)
     [root] = preview([update_of(quill)])
-    assert root["content"] == [["bold", '{"bold'], [" p", ""]]
+    assert root["content"] == runs
     assert root["is_cut"]
+
+
+def test_of_many_runs_the_first_are_shown() -> None:
+    def fill(document: Any) -> None:
+        text = document.get("t", type=Text)
+        for number in range(2500):
+            text.insert(number, "x", {"b": True if number % 2 else None})
+
+    [root] = preview([update_of(fill)])
+    assert (len(root["content"]), root["is_cut"]) == (2000, True)
+
+
+def test_long_formats_are_cut_and_those_that_html_has_are_known_all_the_same() -> None:
+    [root] = preview([update_of(lambda it: it.get("t", type=Text).insert(0, "x", {"a": "y" * 500, "italic": True}))])
+    [[text, formats, on]] = root["content"]
+    assert (text, len(formats), formats[-1], on) == ("x", 200, "…", ["italic"])
+
+
+def test_long_names_are_cut() -> None:
+    [root] = preview([update_of(lambda document: document.get("n" * 1000, type=Text).insert(0, "x"))])
+    assert root["name"] == "n" * 199 + "…"
 
 
 def test_of_many_roots_the_first_are_shown() -> None:
@@ -127,14 +156,14 @@ def test_an_empty_document_says_so() -> None:
 @pytest.mark.parametrize(
     ("formats", "shown"),
     [
-        ('{"bold": true, "italic": true}', "<em><strong>x</strong></em>"),
-        ('{"bold": false, "strike": true}', "<s>x</s>"),
-        ('{"link": "https://example.com/", "<script>": true}', "x"),
-        ('{"bold": true, "cut', "x"),
-        ('{"bold": {"a": "b"}}', "<strong>x</strong>"),
+        ({"bold": True, "italic": True}, "<em><strong>x</strong></em>"),
+        ({"bold": False, "strike": True}, "<s>x</s>"),
+        ({"link": "https://example.com/", "<script>": True}, "x"),
+        ({"bold": True, "link": "x" * 500}, "<strong>x</strong>"),
+        ({"bold": {"a": "b"}}, "<strong>x</strong>"),
     ],
 )
-def test_a_run_wears_the_formats_that_html_has(formats: str, shown: str) -> None:
-    html = as_html([{"name": "t", "kind": "text", "content": [["x", formats]], "is_cut": False}])
+def test_a_run_wears_the_formats_that_html_has(formats: dict[str, Any], shown: str) -> None:
+    html = as_html(preview([update_of(lambda document: document.get("t", type=Text).insert(0, "x", formats))]))
     assert f">{shown}</mark>" in html
     assert "<script>" not in html
