@@ -9,6 +9,7 @@ from persistence.transactions import atomic
 from rooms import background, names
 from rooms.backend import backend
 from rooms.entries import EntryId
+from rooms.errors import RedisUnavailable, Unfinished
 from rooms.models import Room
 
 
@@ -36,8 +37,9 @@ def replay(row: Quarantined) -> str:
         Why it is still poison; then nothing was done. "" if it was accepted.
 
     Raises:
-        RedisUnavailable, ComputeUnavailable, StoreUnavailable: not now; it stays in quarantine. It may have been
-            accepted all the same.
+        RedisUnavailable, ComputeUnavailable, StoreUnavailable: not now; it stays in quarantine.
+        Unfinished: Redis gave no answer, but it may have been accepted all the same. It stays too: to replay it once
+            more is harmless.
         RoomDeleted: its room is deleted.
     """
     reason = background.run(_append(row.room.name, EntryId.parse(row.entry_id), bytes(row.data)))
@@ -58,5 +60,8 @@ async def _append(room: str, entry_id: EntryId, data: bytes) -> str:
     good, poison = await sift(services.compute, [(entry_id, data)])
     generation = (await services.policies.open(room)).generation
     for _, entry in good:
-        await services.lane.append_and_wait(room, entry, generation=generation)
+        try:
+            await services.lane.append_and_wait(room, entry, generation=generation)
+        except RedisUnavailable as error:
+            raise Unfinished(str(error)) from error
     return "".join(each.reason for each in poison)
