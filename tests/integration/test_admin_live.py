@@ -227,3 +227,15 @@ async def test_a_rooms_page_tells_who_is_connected_and_to_which_server(hub: Hub,
     page = await pool.run(lambda: staff("view_room").get(f"{LIST}{pk}/change/").content.decode())
     assert "<td>&lt;b&gt;ann</td><td>write</td><td>10.0.0.1</td>" in page
     assert all(f"<td>{server.server_id}</td>" in page for server in (hub, other_hub))
+
+
+async def test_what_turns_the_line_around_is_spelled_out_of_users_and_addresses_too(hub: Hub, seat: Seated) -> None:
+    peer = await seat(hub, "essay", user_id="ann\u202egnp", address="10.\u202e1")
+    peer.show(7, 1, "{}")
+    peer.add("a")
+    await settled(peer)
+    await eventually(lambda: peer.sees(7))
+    pk = (await row_of("essay")).pk
+    page = await pool.run(lambda: staff("view_room").get(f"{LIST}{pk}/change/").text)
+    assert "<td>ann\\u202egnp</td><td>write</td><td>10.\\u202e1</td>" in page
+    assert "(user ann\\u202egnp, client 7)" in page
