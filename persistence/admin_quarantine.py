@@ -35,7 +35,7 @@ class QuarantinedAdmin(DeedAdmin):
     date_hierarchy = "created_at"
     ordering = ("-id",)
     show_full_result_count = False
-    fields = ("room", "entry_id", "who", "connection_id", "reason", "created_at", "size", "dump")
+    fields = ("room", "entry_id", "who", "connection_id", "whole_reason", "created_at", "size", "dump")
     readonly_fields = fields
     actions = ("release", "discard")
 
@@ -54,6 +54,11 @@ class QuarantinedAdmin(DeedAdmin):
         """Return the beginning of the reason."""
         return visible(row.reason[:MOST_CHARACTERS])
 
+    @admin.display(description=_("reason"))
+    def whole_reason(self, row: Quarantined) -> str:
+        """Return all of the reason."""
+        return visible(row.reason)
+
     @admin.display(description=_("bytes"), ordering="size_bytes")
     def size(self, row: Any) -> str:
         """Return how large it is."""
@@ -70,6 +75,9 @@ class QuarantinedAdmin(DeedAdmin):
         question=_("Append these entries to their rooms again?"),
         consequences=_("What can be decoded by now reaches everybody who is connected. Other entries stay here."),
         done=_("Released."),
+        unfinished=_(
+            "It may have been released or not (%(reason)s). It stays here: release it again, twice is harmless."
+        ),
     )
     def release(self, request: HttpRequest, row: Quarantined) -> None:
         """Append an entry again; raise ValueError with the reason if it is still poison."""

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Model
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
-from django.utils.formats import date_format
 from django.utils.html import format_html
-from django.utils.timezone import localtime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -18,6 +17,7 @@ from persistence.models import Quarantined, Segment
 from rooms.admin import RoomAdmin
 from rooms.admin_actions import deed
 from rooms.models import Room
+from rooms.moments import moment
 from rooms.preview_html import visible
 from rooms.tables import table
 
@@ -72,27 +72,35 @@ class PersistedRoomAdmin(RoomAdmin):
         """Return a table of the newest segments, and a link to all."""
         found = room.segments.order_by("-pk").defer("payload")
         rows = [
-            (one.get_kind_display(), one.first_entry_id, one.last_entry_id, one.entries, *_sizes(one), _at(one))
+            (
+                one.get_kind_display(),
+                one.first_entry_id,
+                one.last_entry_id,
+                one.entries,
+                *_sizes(one),
+                moment(one.created_at),
+            )
             for one in found[:MOST_SEGMENTS]
         ]
         heads = (_("kind"), _("first entry"), _("last entry"), _("entries"), _("bytes"), _("where"), _("created"))
-        return self._table(heads, rows, "segment", room)
+        return self._table(heads, rows, Segment, room)
 
     @admin.display(description=_("quarantine"))
     def quarantine(self, room: Room) -> str:
         """Return a table of what came into quarantine last, and a link to all."""
         found = room.quarantine.order_by("-pk").defer("data")
         rows = [
-            (one.entry_id, visible(one.user_id) or "-", visible(one.reason[:MOST_CHARACTERS]), _at(one))
+            (one.entry_id, visible(one.user_id) or "-", visible(one.reason[:MOST_CHARACTERS]), moment(one.created_at))
             for one in found[:MOST_QUARANTINED]
         ]
-        return self._table((_("entry"), _("user"), _("reason"), _("since")), rows, "quarantined", room)
+        return self._table((_("entry"), _("user"), _("reason"), _("since")), rows, Quarantined, room)
 
-    def _table(self, heads: Iterable[Any], rows: Iterable[Sequence[Any]], model: str, room: Room) -> str:
-        """Return a table, with a link to all of a room's rows of a model; "-" for no rows."""
-        if not (shown := table(heads, rows)):
-            return "-"
-        page = reverse(f"admin:yredis_persistence_{model}_changelist", current_app=self.admin_site.name)
+    def _table(self, heads: Iterable[Any], rows: Iterable[Sequence[Any]], model: type[Model], room: Room) -> str:
+        """Return a table, with a link to all of a room's rows of a model if this site has them; "-" for no rows."""
+        shown, name = table(heads, rows), model.__name__.lower()
+        if not shown or not self.admin_site.is_registered(model):
+            return shown or "-"
+        page = reverse(f"admin:yredis_persistence_{name}_changelist", current_app=self.admin_site.name)
         link = format_html('<a href="{}?room__id__exact={}">{}</a>', page, room.pk, gettext("Show all"))
         return format_html("{}<p>{}</p>", shown, link)
 
@@ -105,7 +113,3 @@ def _further(request: HttpRequest) -> list[str]:
 def _sizes(segment: Segment) -> tuple[str, str]:
     where = f"{segment.storage}: {segment.location}" if segment.location else gettext("in the database")
     return filesizeformat(segment.byte_size), where
-
-
-def _at(one: Segment | Quarantined) -> str:
-    return date_format(localtime(one.created_at), "DATETIME_FORMAT")

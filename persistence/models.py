@@ -5,6 +5,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rooms.models import ENTRY_ID_LENGTH, Room
+from rooms.preview_html import visible
 
 
 class Segment(models.Model):
@@ -79,7 +80,7 @@ class Quarantined(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.entry_id}: {self.reason}"
+        return f"{self.entry_id}: {visible(self.reason)}"
 
 
 class Delivery(models.Model):

@@ -9,7 +9,7 @@ from persistence.transactions import atomic, rows
 from rooms import background, names, pool
 from rooms.backend import backend
 from rooms.entries import EntryId
-from rooms.errors import RoomDeleted
+from rooms.errors import RedisUnavailable, RoomDeleted, Unfinished
 from rooms.models import Room
 
 
@@ -37,8 +37,9 @@ def replay(row: Quarantined) -> str:
         Why it is still poison; then nothing was done. "" if it was accepted.
 
     Raises:
-        RedisUnavailable, ComputeUnavailable, StoreUnavailable: not now; it stays in quarantine. It may have been
-            accepted all the same.
+        RedisUnavailable, ComputeUnavailable, StoreUnavailable: not now; it stays in quarantine.
+        Unfinished: Redis gave no answer, but it may have been accepted all the same. It stays too: to replay it once
+            more is harmless.
         RoomDeleted: its room is deleted, or was erased.
     """
     reason = background.run(_append(row.room.name, row.pk, EntryId.parse(row.entry_id), bytes(row.data)))
@@ -62,5 +63,8 @@ async def _append(room: str, number: int, entry_id: EntryId, data: bytes) -> str
     if not await pool.run(rows(Quarantined).filter(pk=number).exists):  # looked at after the policy: gone by an erase
         raise RoomDeleted(f"room {room} was erased, and its quarantine with it")
     for _, entry in good:
-        await services.lane.append_and_wait(room, entry, policy=policy)
+        try:
+            await services.lane.append_and_wait(room, entry, policy=policy)
+        except RedisUnavailable as error:
+            raise Unfinished(str(error)) from error
     return "".join(each.reason for each in poison)

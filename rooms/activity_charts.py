@@ -5,14 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.template.defaultfilters import filesizeformat
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from rooms.amounts import plain
 from rooms.charts import Chart, Point, line, sticks
+from rooms.moments import moment
 
 HOUR_SECONDS = 3600
 SHORTEST_SECONDS = 24 * HOUR_SECONDS
@@ -41,4 +40,4 @@ def activity_charts(activity: Any) -> SafeString | str:
 
 
 def _day(at: float) -> str:
-    return date_format(localtime(datetime.fromtimestamp(at, UTC)), "SHORT_DATE_FORMAT")
+    return moment(datetime.fromtimestamp(at, UTC), "SHORT_DATE_FORMAT")

@@ -8,8 +8,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -21,6 +19,7 @@ from rooms.amounts import lasted
 from rooms.backend import backend
 from rooms.errors import YRedisError
 from rooms.models import Room
+from rooms.moments import moment
 from rooms.streams import Glance
 
 UNKNOWN = "?"
@@ -32,7 +31,7 @@ async def _glances(names: list[str]) -> list[Glance]:
 
 
 def _look(rooms: list[Any]) -> YRedisError | None:
-    """Give each room a `glance`, or None if Redis gives no answer; then return why."""
+    """Give each room a `glance`, or None if Redis gives no answer; then it has, and this returns, why it is `away`."""
     glances: list[Glance] | list[None] = [None] * len(rooms)
     reason = None
     try:
@@ -40,7 +39,7 @@ def _look(rooms: list[Any]) -> YRedisError | None:
     except YRedisError as error:
         reason = error
     for room, glance in zip(rooms, glances, strict=True):
-        room.glance = glance
+        room.glance, room.away = glance, reason
     return reason
 
 
@@ -48,10 +47,13 @@ class LiveChangeList(ChangeList):
     """A page of rooms, each with a `glance` at Redis: one round trip for all of them."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Read the rows, then Redis."""
+        """Read the rows, then Redis; but what is posted is an action, and the list comes with the next request."""
         super().get_results(request)
         rooms: list[Any] = list(self.result_list)
-        if error := _look(rooms):
+        if request.method == "POST":
+            for room in rooms:
+                room.glance = None
+        elif error := _look(rooms):
             text = gettext("Redis gives no answer, so nothing is known of the moment: %(reason)s")
             messages.warning(request, text % {"reason": error})
         self.result_list = rooms
@@ -62,7 +64,7 @@ class RoomAdmin(RoomPage, RoomDeeds, ImportAdmin):
     """When each room was persisted, how large it is, who is there, and what is wrong with it."""
 
     list_display = (
-        "name",
+        "visible_name",
         "state",
         "clients",
         "last_edited",
@@ -87,6 +89,10 @@ class RoomAdmin(RoomPage, RoomDeeds, ImportAdmin):
         """Return the pages of rooms, with the overview of all."""
         return [*admin_overview.urls(self), *super().get_urls()]
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Tell the list's page where the overview is."""
+        return super().changelist_view(request, {"overview_url": self.page_url("overview"), **(extra_context or {})})
+
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Room | None:
         """Return a room with its glance at Redis."""
         found: Room | None = super().get_object(request, object_id, from_field)
@@ -109,7 +115,7 @@ class RoomAdmin(RoomPage, RoomDeeds, ImportAdmin):
         found: Glance | None = room.glance
         if found is None:
             return UNKNOWN
-        return date_format(localtime(found.last_edited_at), "DATETIME_FORMAT") if found.last_edited_at else "-"
+        return moment(found.last_edited_at) if found.last_edited_at else "-"
 
     @admin.display(description=_("lag"), ordering="lag_seconds")
     def lag(self, room: Any) -> str:

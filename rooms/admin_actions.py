@@ -6,29 +6,25 @@ A deed is a method of a DeedAdmin, named in its `actions`:
     def disconnect(self, request: HttpRequest, room: Room) -> None:
         ...
 
-It does its work for one object, and raises YRedisError or ValueError when it can't: the others are done all the same.
-What it returns is a text to be shown and noted instead of `done`, or a response for the browser.
+It does its work for one object, and raises YRedisError or ValueError when it can't: the others are done all the same,
+unless it is Redis that gives no answer. What it returns is a text to be shown and noted instead of `done`, or a
+response for the browser.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from copy import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import reverse
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, reverse
+from django.utils.translation import gettext_lazy as _
 
-from rooms.errors import YRedisError
-from rooms.preview_html import visible
+from rooms.admin_doing import Answer, Doing
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -37,13 +33,8 @@ if TYPE_CHECKING:
 else:  # generic for type checkers only
     Base = admin.ModelAdmin
 
-Answer = HttpResponse | str | None
 
-MOST_NAMED = 20
-"""Objects that a message or a question names; of more their number."""
-
-MOST_CHARACTERS = 200
-"""Of an object's name."""
+UNTOLD = _("%(done)s But not all servers were told (%(reason)s): a worker tells them.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +46,7 @@ class Deed:
         permission: "app_label.codename". Who has it not, neither sees the deed nor can do it.
         question: asked on a page of its own before anything is done.
         done: shown and noted afterwards.
+        unfinished: shown and noted instead, with `done` and `reason`, when it raises Unfinished.
         consequences: what to know before one answers.
         applies: tells whether an object is one to which it can be done; others are skipped, and named.
         form: asked together with the question.
@@ -67,6 +59,7 @@ class Deed:
     permission: str
     question: "StrOrPromise"
     done: "StrOrPromise"
+    unfinished: "StrOrPromise" = UNTOLD
     consequences: "StrOrPromise" = ""
     applies: Callable[[Any], bool] = lambda one: True
     form: type[forms.Form] | None = None
@@ -82,7 +75,7 @@ class Deed:
         """Ask about the chosen objects, or once that is confirmed do it; None leads back to the list."""
         if not self.is_allowed(request):
             raise PermissionDenied
-        return Doing(self, model_admin, request, list(queryset)).respond()
+        return Doing(self, model_admin, request, list(queryset.defer(*model_admin.deferred))).respond()
 
 
 def deed(description: "StrOrPromise", **options: Any) -> Callable[[Callable[..., Answer]], Deed]:
@@ -94,101 +87,21 @@ def deed(description: "StrOrPromise", **options: Any) -> Callable[[Callable[...,
     return decorated
 
 
-class Doing:
-    """One request for a deed."""
-
-    def __init__(self, wanted: Deed, model_admin: "DeedAdmin", request: HttpRequest, chosen: Sequence[Any]) -> None:
-        self.deed = wanted
-        self.admin = model_admin
-        self.request = request
-        self.chosen = [one for one in chosen if wanted.applies(one)]
-        self.skipped = [one for one in chosen if not wanted.applies(one)]
-        self.is_across = request.POST.get("select_across") == "1"
-
-    def respond(self) -> HttpResponse | None:
-        """Return the question, what the deed answers, or the way back."""
-        if self.deed.one_at_a_time and len(self.chosen) > 1:
-            messages.error(self.request, _("%(deed)s: choose one at a time.") % {"deed": self.deed.short_description})
-            return None
-        if not self.chosen:
-            self._tell_of_skipped()
-            return self._back()
-        # The number that was asked about: a list may have grown since.
-        is_confirmed = self.request.POST.get("confirmed") == str(len(self.chosen))
-        form = self._form(self.request.POST if is_confirmed else None)
-        if not is_confirmed or (form and not form.is_valid()):
-            return self._ask(form)
-        self._tell_of_skipped()
-        return self._do(form.cleaned_data if form else {}) or self._back()
-
-    def _form(self, data: Any) -> forms.Form | None:
-        return self.deed.form(data, prefix="deed") if self.deed.form else None
-
-    def _ask(self, form: forms.Form | None) -> HttpResponse:
-        context = {
-            **self.admin.admin_site.each_context(self.request),
-            "title": self.deed.short_description,
-            "opts": self.admin.opts,
-            "deed": self.deed,
-            "form": form,
-            "names": list(map(shown, self.chosen[:MOST_NAMED])),
-            "more": max(0, len(self.chosen) - MOST_NAMED),
-            "skipped": _named(map(shown, self.skipped)),
-            "selected": self.chosen[:1] if self.is_across else self.chosen,
-            "number": len(self.chosen),
-            "is_across": self.is_across,
-            "is_back": "back" in self.request.POST,
-            "back_url": self._url(),
-        }
-        return TemplateResponse(self.request, "admin/yredis_rooms/room/confirm.html", context)
-
-    def _do(self, answers: dict[str, Any]) -> HttpResponse | None:
-        """Do it to one after the other; return the last response that it gave, if any."""
-        done, failed = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
-        response: HttpResponse | None = None
-        for one in self.chosen:
-            try:
-                answer = self.deed.do(self.admin, self.request, copy(one), **answers)  # a deed may delete its row
-            except (YRedisError, ValueError) as error:
-                failed[visible(str(error))].append(shown(one))
-                continue
-            text = answer if isinstance(answer, str) else str(self.deed.done)
-            self.admin.log_change(self.request, one, text)
-            done[text].append(shown(one))
-            response = answer if isinstance(answer, HttpResponse) else response
-        if response is None:  # else it would be told on some later page
-            self._tell(messages.SUCCESS, _("%(text)s (%(names)s)"), done)
-        self._tell(messages.ERROR, _("Not done for %(names)s: %(text)s"), failed)
-        return response
-
-    def _tell(self, level: int, template: str, by_text: dict[str, list[str]]) -> None:
-        for text, names in list(by_text.items())[:MOST_NAMED]:
-            messages.add_message(self.request, level, template % {"text": text, "names": _named(names)})
-        if untold := sum(map(len, list(by_text.values())[MOST_NAMED:])):
-            messages.add_message(self.request, level, _("... and %(number)d more.") % {"number": untold})
-
-    def _tell_of_skipped(self) -> None:
-        if self.skipped:
-            words = {"deed": self.deed.short_description, "names": _named(map(shown, self.skipped))}
-            messages.warning(self.request, _("%(deed)s: does not apply to %(names)s.") % words)
-
-    def _back(self) -> HttpResponse | None:
-        """Return to the object's page if the deed began there, and the page is still there."""
-        return HttpResponseRedirect(self._url()) if "back" in self.request.POST else None
-
-    def _url(self) -> str:
-        if "back" not in self.request.POST:
-            return self.request.get_full_path()
-        for one in [*self.chosen, *self.skipped]:
-            if self.admin.get_queryset(self.request).filter(pk=one.pk).exists():
-                return self.admin.page_url("change", one.pk)
-        return self.admin.page_url("changelist")
-
-
 class DeedAdmin(Base):
     """An admin whose `actions` may be deeds; an object's page has a button for each that applies to it."""
 
     change_form_template = "admin/yredis_rooms/room/change_form.html"
+
+    deferred: tuple[str, ...] = ()
+    """Columns that may be large and that no deed needs of many objects: they are read where one is asked for."""
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the urls; that of the list, where deeds are done, is one without a transaction."""
+        urls: list[URLPattern] = super().get_urls()
+        for each in urls:
+            if getattr(each, "name", "") == f"{self.opts.app_label}_{self.opts.model_name}_changelist":
+                outside_transactions(each.callback)
+        return urls
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Return what somebody may do."""
@@ -217,14 +130,6 @@ class DeedAdmin(Base):
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"
         return reverse(name, args=args, current_app=self.admin_site.name)
 
-    @transaction.non_atomic_requests
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Do as any list, outside the request's transaction: what a deed does with Redis is not rolled back with it.
-
-        The other way round, a transaction of ours would keep SQLite from whoever does the deed.
-        """
-        return super().changelist_view(request, extra_context)
-
     def render_change_form(
         self,
         request: HttpRequest,
@@ -241,16 +146,11 @@ class DeedAdmin(Base):
         return super().render_change_form(request, context, add, change, form_url, obj)
 
 
-def shown(one: Model) -> str:
-    """Return an object's name for people; whatever is in it, it turns no line around."""
-    return visible(str(one)[:MOST_CHARACTERS])
+def outside_transactions(view: Callable[..., Any]) -> None:
+    """Keep a view out of the transactions that ATOMIC_REQUESTS makes of requests, in whichever database rooms are.
 
-
-def _named(names: Iterable[str]) -> str:
-    """Return names in one line, of many the first and how many more there are."""
-    listed = list(names)
-    more = len(listed) - MOST_NAMED
-    if more <= 0:
-        return ", ".join(listed)
-    words = {"names": ", ".join(listed[:MOST_NAMED]), "number": more}
-    return ngettext("%(names)s and %(number)d more", "%(names)s and %(number)d more", more) % words
+    What a deed does with Redis is not rolled back with one. The other way round, a transaction of ours would keep
+    SQLite from whoever does the deed.
+    """
+    for alias in connections:
+        transaction.non_atomic_requests(using=alias)(view)

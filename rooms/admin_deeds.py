@@ -13,6 +13,7 @@ class RoomDeeds(DeedAdmin):
     """The deeds, each a method."""
 
     actions: tuple[str, ...] = ("disconnect", "export", "freeze", "thaw", "soft_delete", "restore", "erase")
+    deferred = ("last_error", "damage")
 
     @deed(
         _("Disconnect everybody"),
@@ -94,6 +95,7 @@ class RoomDeeds(DeedAdmin):
             "has the old document in an open page or a browser's database brings it back by opening the room again."
         ),
         done=_("The room is erased."),
+        unfinished=_("The room is being erased, but not all is done (%(reason)s): a worker ends it."),
     )
     def erase(self, request: HttpRequest, room: Room) -> None:
         """Remove all that it holds."""

@@ -7,7 +7,6 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.files.uploadedfile import UploadedFile
-from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import filesizeformat
@@ -17,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from rooms import api, names
-from rooms.admin_actions import DeedAdmin
+from rooms.admin_actions import DeedAdmin, outside_transactions
 from rooms.conf import conf
 from rooms.errors import MalformedFrame, NoSuchRoom, RoomDeleted, TooBig, Undecodable, YRedisError
 from rooms.models import Room
@@ -78,10 +77,10 @@ class ImportAdmin(DeedAdmin):
         """Return the urls with that of the page."""
         opts = self.opts
         view = self.admin_site.admin_view(self.import_view)
+        outside_transactions(view)
         ours = path("import/", view, name=f"{opts.app_label}_{opts.model_name}_import")
         return [ours, *super().get_urls()]
 
-    @transaction.non_atomic_requests  # as the one that it calls
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Tell the list's page whether it has a link."""
         context = {"import_url": self.page_url("import") if self.may_import(request) else ""}
@@ -89,16 +88,15 @@ class ImportAdmin(DeedAdmin):
 
     def links_for(self, request: HttpRequest, one: Model) -> list[tuple[str, str]]:
         """Return the further buttons, with one for an import into a room that is empty."""
-        links, name = super().links_for(request, one), str(one)
-        if not self.may_import(request) or not _is_empty(one):
+        links = super().links_for(request, one)
+        if not isinstance(one, Room) or not self.may_import(request) or not _is_empty(one):
             return links
-        return [*links, (f"{self.page_url('import')}?{urlencode({'room': name})}", _("Import"))]
+        return [*links, (f"{self.page_url('import')}?{urlencode({'room': one.name})}", _("Import"))]
 
     def may_import(self, request: HttpRequest) -> bool:
         """Tell whether somebody may import; who may not see rooms may not."""
         return request.user.has_perm(PERMISSION) and self.has_view_permission(request)
 
-    @transaction.non_atomic_requests
     def import_view(self, request: HttpRequest) -> HttpResponse:
         """Show the form, or import and lead to the room's page."""
         if not self.may_import(request):
@@ -128,7 +126,9 @@ class ImportAdmin(DeedAdmin):
 
 def _is_empty(room: Any) -> bool:
     """Tell whether a room can be imported into, as far as is known; a deleted one can not."""
+    if room.deleted_at is not None or getattr(room, "away", None):  # Redis gave no answer a moment ago
+        return False
     try:
-        return room.deleted_at is None and not api.exists_sync(room.name)
+        return not api.exists_sync(room.name)
     except YRedisError:
         return False

@@ -15,6 +15,7 @@ from rooms.backend import backend
 from rooms.errors import YRedisError
 from rooms.models import Room
 from rooms.preview_html import as_html, visible
+from rooms.rollcall import Connection
 from rooms.tables import table
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class RoomPage(Base):
     """The fields of the page."""
 
     fieldsets = (
-        (None, {"fields": ("name", "state", "last_error", "damage")}),
+        (None, {"fields": ("visible_name", "state", "last_error", "damage")}),
         (_("Who is there"), {"fields": ("connections", "present")}),
         (_("Content"), {"fields": ("document", "activity_chart", "last_edited")}),
         (_("Persistence"), {"fields": ("last_persisted_at", "lag", "stored", "waiting", "quarantined")}),
@@ -58,14 +59,20 @@ class RoomPage(Base):
         ),
     )
     readonly_fields = (
-        *("state", "created_at", "connections", "present", "document", "activity_chart"),
+        *("visible_name", "state", "created_at", "connections", "present", "document", "activity_chart"),
         *("last_edited", "lag", "stored", "waiting"),
     )
+
+    @admin.display(description=_("name"), ordering="name")
+    def visible_name(self, room: Room) -> str:
+        """Return the name; whatever is in it, it turns no line around."""
+        return str(room)
 
     @admin.display(description=_("document"))
     def document(self, room: Room) -> str:
         """Return what the room holds now."""
         try:
+            _check_redis(room)
             return as_html(background.run(_preview(room.name)))
         except YRedisError as error:
             return gettext("It can't be shown: %(reason)s") % {"reason": error}
@@ -74,19 +81,17 @@ class RoomPage(Base):
     def connections(self, room: Room) -> str:
         """Return a line for each connection, on all servers."""
         try:
+            _check_redis(room)
             found = people.connections_sync(room.name)
         except YRedisError as error:
             return str(error)
-        rows = [
-            (visible(one.user_id or "-"), ACCESS[one.access], one.address, timesince(one.since), one.server_id)
-            for one in found
-        ]
-        return table(HEADS, rows) or "-"
+        return table(HEADS, map(_row, found)) or "-"
 
     @admin.display(description=_("awareness"))
     def present(self, room: Room) -> str:
         """Return a line for each client that shows itself."""
         try:
+            _check_redis(room)
             found = people.awareness_sync(room.name)
         except YRedisError as error:
             return str(error)
@@ -105,10 +110,25 @@ def _name(one: people.Present) -> str:
     return visible(name[:MOST_NAME]) if isinstance(name, str) else "?"
 
 
+def _row(one: Connection) -> tuple[Any, ...]:
+    """Return the cells of a connection."""
+    who, address, server = (visible(text) for text in (one.user_id or "-", one.address, one.server_id))
+    return who, ACCESS[one.access], address, timesince(one.since), server
+
+
 def _line(one: people.Present) -> str:
     """Return what is told of a client."""
-    words = {"name": _name(one), "user": one.user_id or "-", "client": one.client_id, "server": one.server_id}
-    return gettext("%(name)s (user %(user)s, client %(client)s) on %(server)s") % words
+    words = {"name": _name(one), "user": visible(one.user_id or "-"), "client": one.client_id}
+    return gettext("%(name)s (user %(user)s, client %(client)s) on %(server)s") % {
+        **words,
+        "server": visible(one.server_id),
+    }
+
+
+def _check_redis(room: Any) -> None:
+    """Raise what a look at Redis raised when the page began: who asks again waits once more."""
+    if away := getattr(room, "away", None):
+        raise away
 
 
 async def _preview(name: str) -> list[dict[str, Any]]:

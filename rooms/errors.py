@@ -10,6 +10,7 @@ YRedisError
 │   ├── TooBig              4413  over a size limit
 │   └── TooMuch             4529  over a rate or a seat limit
 ├── RedisUnavailable        1013  Redis gave no answer, or refused: come back later
+│   └── Unfinished          1013  it, or the store, failed when part was done (a StoreUnavailable too)
 ├── DecisionUnavailable     1013  nobody could tell who may enter
 ├── StoreUnavailable        1013  the store gave no answer, or a bad one
 ├── ComputeUnavailable      1013  no compute child could be had
@@ -106,6 +107,10 @@ class StoreUnavailable(YRedisError):
     """The store gave no answer in time or a bad one: never take that for an empty document."""
 
     close_code = CloseCode.TRY_AGAIN_LATER
+
+
+class Unfinished(RedisUnavailable, StoreUnavailable):
+    """Redis or the store failed when part of it was done, or perhaps all: the rest is still to come."""
 
 
 class ComputeUnavailable(YRedisError):

@@ -4,6 +4,8 @@ from django.db import models
 from django.db.models import Case, Q, Value, When
 from django.utils.translation import gettext_lazy as _
 
+from rooms.preview_html import visible
+
 ENTRY_ID_LENGTH = 41
 """Of a stream id as text: two numbers of 64 bits and a hyphen."""
 
@@ -93,4 +95,4 @@ class Room(models.Model):
         )
 
     def __str__(self) -> str:
-        return self.name
+        return visible(self.name)  # for people: it is in many a line of the admin

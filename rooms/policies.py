@@ -10,7 +10,7 @@ from typing import Any
 
 from rooms import pool
 from rooms.bells import Head
-from rooms.errors import StoreUnavailable, YRedisError
+from rooms.errors import RedisUnavailable, StoreUnavailable, Unfinished, YRedisError
 from rooms.failpoints import failpoint
 from rooms.policy import Policy, version_of
 from rooms.store import Store, erase
@@ -66,14 +66,21 @@ class Policies:
 
         Raises:
             StoreUnavailable: it is unknown whether that was done.
-            RedisUnavailable: it is done, but who has the room open may hear of it later.
+            Unfinished: it is done, but who has the room open may hear of it later; a worker ends it.
         """
         changed: bool = await pool.run(_rows().change, room, change)
-        await self.settle(room)
+        try:
+            await self.settle(room)
+        except (RedisUnavailable, StoreUnavailable) as error:
+            raise Unfinished(str(error)) from error
         return changed
 
     async def settle(self, room: str) -> None:
-        """Bring Redis and the store in line with what a room's row says; raise as `change`."""
+        """Bring Redis and the store in line with what a room's row says.
+
+        Raises:
+            RedisUnavailable, StoreUnavailable: not now; it is still to be done.
+        """
         failpoint("settle.row")
         policy: Policy = await pool.run(_rows().stored, room)
         if policy.is_erasing:

@@ -16,8 +16,9 @@ async def delete(room: str) -> bool:
 
     Raises:
         NoSuchRoom: the name can't name a room.
+        RedisUnavailable: it was not done.
         StoreUnavailable: it is unknown whether that was done.
-        RedisUnavailable: it is done, but connections may stay open until a worker's next sweep.
+        Unfinished: one of the two, but it is done; connections may stay open until a worker's next sweep.
     """
     return await (await backend()).policies.change(names.canonical(room), policy_rows.delete)
 
@@ -30,7 +31,7 @@ async def restore(room: str) -> bool:
 
     Raises:
         RoomDeleted: it is being erased.
-        NoSuchRoom, StoreUnavailable, RedisUnavailable: as `delete`.
+        NoSuchRoom, StoreUnavailable, RedisUnavailable, Unfinished: as `delete`.
     """
     return await (await backend()).policies.change(names.canonical(room), policy_rows.restore)
 
@@ -43,8 +44,10 @@ async def erase(room: str) -> None:
 
     Raises:
         NoSuchRoom: the name can't name a room.
-        StoreUnavailable, RedisUnavailable: nothing was done, or part of it. In that case the room is deleted and shown
-            as being erased: a worker, or another call, ends it.
+        RedisUnavailable: nothing was done.
+        StoreUnavailable: the same, as far as is known.
+        Unfinished: one of the two, but it has begun. The room is deleted and shown as being erased: a worker, or
+            another call, ends it.
     """
     if not can_erase(store()):
         raise StoreUnavailable(f"{type(store()).__name__} has no erase(room), so it would keep what the room held")
@@ -61,7 +64,7 @@ async def freeze(room: str) -> bool:
         Whether it was not read-only before.
 
     Raises:
-        NoSuchRoom, StoreUnavailable, RedisUnavailable: as `delete`.
+        NoSuchRoom, StoreUnavailable, RedisUnavailable, Unfinished: as `delete`.
     """
     return await (await backend()).policies.change(names.canonical(room), policy_rows.freeze)
 
@@ -73,7 +76,7 @@ async def thaw(room: str) -> bool:
         Whether it was read-only.
 
     Raises:
-        NoSuchRoom, StoreUnavailable, RedisUnavailable: as `delete`.
+        NoSuchRoom, StoreUnavailable, RedisUnavailable, Unfinished: as `delete`.
     """
     return await (await backend()).policies.change(names.canonical(room), policy_rows.thaw)
 

@@ -125,7 +125,7 @@ class TestList:
         await page.locator("#searchbar").press("Enter")
         await page.locator("a[href*='last_persisted_at__day']").click()
         await admin.filter("ok")
-        await expect(page.locator("#result_list .field-name")).to_have_text([name])
+        await expect(page.locator("#result_list .field-visible_name")).to_have_text([name])
         assert {key.partition("__")[0] for key in admin.asked_for()} == {"q", "last_persisted_at", "state"}
 
 

@@ -16,7 +16,8 @@ from persistence import ondemand
 from persistence.models import Quarantined, Segment
 from rooms import api
 from rooms.admin import RoomAdmin
-from rooms.admin_actions import MOST_NAMED, deed
+from rooms.admin_actions import deed
+from rooms.admin_doing import MOST_NAMED
 from rooms.admin_export import attachment
 from rooms.backend import backend
 from rooms.background import run

@@ -242,3 +242,15 @@ async def test_the_lag_of_a_room_grows_while_no_worker_comes(hub: Hub, redis_of:
 
     page = await pool.run(look)
     assert re.findall(r'field-lag">([\d.]+\s\w+)', page) == ["1.0 h", "3.0 s"]
+
+
+async def test_what_turns_the_line_around_is_spelled_out_of_users_and_addresses_too(hub: Hub, seat: Seated) -> None:
+    peer = await seat(hub, "essay", user_id="ann\u202egnp", address="10.\u202e1")
+    peer.show(7, 1, "{}")
+    peer.add("a")
+    await settled(peer)
+    await eventually(lambda: peer.sees(7))
+    pk = (await row_of("essay")).pk
+    page = await pool.run(lambda: staff("view_room").get(f"{LIST}{pk}/change/").text)
+    assert "<td>ann\\u202egnp</td><td>write</td><td>10.\\u202e1</td>" in page
+    assert "(user ann\\u202egnp, client 7)" in page

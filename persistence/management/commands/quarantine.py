@@ -5,14 +5,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 
 from persistence.models import Quarantined
 from persistence.quarantine import discard, quarantined, replay
 from persistence.readiness import NotReady, require_tables
 from rooms.errors import NoSuchRoom, YRedisError
 from rooms.models import Room
+from rooms.moments import moment
 
 COLUMNS = ("id", "room", "entry", "bytes", "user", "connection", "since", "reason")
 
@@ -90,6 +89,6 @@ class Command(BaseCommand):
 
 def described(row: Quarantined) -> tuple[str, ...]:
     """Return the cells of an entry's line."""
-    since = date_format(localtime(row.created_at), "Y-m-d H:i:s")
+    since = moment(row.created_at, "Y-m-d H:i:s")
     who = (row.user_id or "-", row.connection_id or "-")
     return (str(row.pk), row.room.name, row.entry_id, str(len(row.data)), *who, since, row.reason)
