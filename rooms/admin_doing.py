@@ -136,9 +136,9 @@ class Doing:
     def _url(self) -> str:
         if "back" not in self.request.POST:
             return self.request.get_full_path()
-        [one, *_others] = [*self.chosen, *self.skipped] or [None]  # from an object's page there comes only one
-        if one and self.admin.get_queryset(self.request).filter(pk=one.pk).exists():
-            return self.admin.page_url("change", one.pk)
+        for one in [*self.chosen, *self.skipped][:1]:  # from an object's page there comes only that one
+            if self.admin.get_queryset(self.request).filter(pk=one.pk).exists():
+                return self.admin.page_url("change", one.pk)
         return self.admin.page_url("changelist")
 
 

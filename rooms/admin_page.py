@@ -118,11 +118,9 @@ def _row(one: Connection) -> tuple[Any, ...]:
 
 def _line(one: people.Present) -> str:
     """Return what is told of a client."""
-    words = {"name": _name(one), "user": visible(one.user_id or "-"), "client": one.client_id}
-    return gettext("%(name)s (user %(user)s, client %(client)s) on %(server)s") % {
-        **words,
-        "server": visible(one.server_id),
-    }
+    who, server = visible(one.user_id or "-"), visible(one.server_id)
+    words = {"name": _name(one), "user": who, "client": one.client_id, "server": server}
+    return gettext("%(name)s (user %(user)s, client %(client)s) on %(server)s") % words
 
 
 def _check_redis(room: Any) -> None:
