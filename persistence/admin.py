@@ -1,7 +1,5 @@
 """The durable side in the admin: rooms with what can be done to them, segments without their bytes, quarantine."""
 
-from typing import TYPE_CHECKING, Any
-
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -9,12 +7,8 @@ from django.http import HttpRequest
 from persistence.admin_quarantine import QuarantinedAdmin
 from persistence.admin_rooms import PersistedRoomAdmin
 from persistence.models import Quarantined, Segment
+from rooms.admin_rows import KeptByOthers
 from rooms.models import Room
-
-if TYPE_CHECKING:
-    Base = admin.ModelAdmin[Segment]
-else:  # generic for type checkers only
-    Base = admin.ModelAdmin
 
 if admin.site.is_registered(Room):  # by rooms alone
     admin.site.unregister(Room)
@@ -23,7 +17,7 @@ admin.site.register(Quarantined, QuarantinedAdmin)
 
 
 @admin.register(Segment)
-class SegmentAdmin(Base):
+class SegmentAdmin(KeptByOthers):
     """What each room's chain is made of."""
 
     list_display = ("id", "room", "kind", "first_entry_id", "last_entry_id", "entries", "byte_size", "created_at")
@@ -37,15 +31,3 @@ class SegmentAdmin(Base):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Segment]:
         """Return the rows without the bytes: a page of them may be hundreds of MB."""
         return super().get_queryset(request).defer("payload", "room__activity")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: the worker adds segments."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: a segment never changes."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: what a segment covers is nowhere else."""
-        return False

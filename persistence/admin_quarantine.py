@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from persistence import quarantine
 from persistence.models import Quarantined
 from rooms.admin_actions import DeedAdmin, deed
+from rooms.admin_rows import KeptByOthers
 from rooms.preview_html import visible
 
 MOST_BYTES = 512
@@ -25,7 +26,7 @@ MOST_CHARACTERS = 200
 """Of a reason in the list."""
 
 
-class QuarantinedAdmin(DeedAdmin):
+class QuarantinedAdmin(DeedAdmin, KeptByOthers):
     """Entries that no client could be served as they were, and who sent them."""
 
     list_display = ("entry_id", "room", "who", "why", "size", "created_at")
@@ -94,18 +95,6 @@ class QuarantinedAdmin(DeedAdmin):
     def discard(self, request: HttpRequest, row: Quarantined) -> None:
         """Forget an entry."""
         quarantine.discard(row)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: the worker puts entries into quarantine."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: an entry's bytes are what somebody sent."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: to discard an entry is a deed, which the room's row has to know of."""
-        return False
 
 
 def hex_dump(data: bytes) -> str:

@@ -15,6 +15,7 @@ from rooms import admin_overview, background
 from rooms.admin_deeds import RoomDeeds
 from rooms.admin_import import ImportAdmin
 from rooms.admin_page import RoomPage
+from rooms.admin_rows import KeptByOthers
 from rooms.amounts import lasted
 from rooms.backend import backend
 from rooms.errors import YRedisError
@@ -60,7 +61,7 @@ class LiveChangeList(ChangeList):
 
 
 @admin.register(Room)
-class RoomAdmin(RoomPage, RoomDeeds, ImportAdmin):
+class RoomAdmin(RoomPage, RoomDeeds, ImportAdmin, KeptByOthers):
     """When each room was persisted, how large it is, who is there, and what is wrong with it."""
 
     list_display = (
@@ -134,15 +135,3 @@ class RoomAdmin(RoomPage, RoomDeeds, ImportAdmin):
         if room.glance is None:
             return UNKNOWN
         return f"{room.glance.entries}, {filesizeformat(room.glance.size_bytes)}" if room.glance.entries else "0"
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: servers and workers add rooms."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: columns are changed by the worker, and by deeds."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: segments would go with the row, and Redis would still hold what came later."""
-        return False

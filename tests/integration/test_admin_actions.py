@@ -209,7 +209,7 @@ def append_to(name: str) -> None:
 
     async def write() -> None:
         services = await backend()
-        await services.lane.append_and_wait(name, Entry(text_update("more", 9)), generation=0)
+        await services.lane.append_and_wait(name, Entry(text_update("more", 9)))
 
     run(write())
 

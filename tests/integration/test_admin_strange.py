@@ -41,7 +41,7 @@ def room_of(*entries: Entry) -> Room:
 
     async def append() -> None:
         for entry in entries:
-            await (await backend()).lane.append_and_wait("essay", entry, generation=0)
+            await (await backend()).lane.append_and_wait("essay", entry)
 
     run(append())
     return Room.objects.get_or_create(name="essay")[0]

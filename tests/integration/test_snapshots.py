@@ -48,14 +48,14 @@ class TestSnapshot:
         assert await api.snapshot(ROOM) == b"\0\0"
 
     async def test_what_is_kept_as_it_was_sent_is_in_it(self, hub: Hub) -> None:
-        await hub.backend.lane.append_and_wait(ROOM, Entry(BIGINT, verbatim=True), generation=0)
+        await hub.backend.lane.append_and_wait(ROOM, Entry(BIGINT, verbatim=True))
         assert await api.seed("other", await api.snapshot(ROOM))
         assert await api.json("other", "m") == await api.json(ROOM, "m") != {}
         assert await api.snapshot(ROOM) == BIGINT
 
     async def test_what_can_not_be_one_update_without_a_change_is_refused(self, hub: Hub) -> None:
         for entry in (Entry(BIGINT, verbatim=True), Entry(text_update("hello", 9))):
-            await hub.backend.lane.append_and_wait(ROOM, entry, generation=0)
+            await hub.backend.lane.append_and_wait(ROOM, entry)
         with pytest.raises(Unmergeable):
             await api.snapshot(ROOM)
 
