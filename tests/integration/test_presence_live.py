@@ -194,6 +194,7 @@ class TestSpeaking:
 
     async def test_not_even_in_the_moment_in_which_the_owner_speaks(self, hub: Hub, seat: Seated) -> None:
         owner, liar = await seat(hub, ROOM), await seat(hub, ROOM)
+        await asyncio.sleep(0)  # the server waits for frames of both
         owner.show(7, 1, '"mine"')
         liar.show(7, 2, '"yours"')
         await eventually(lambda: owner.sees(7))

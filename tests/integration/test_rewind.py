@@ -7,7 +7,6 @@ import pytest
 import redis
 
 from rooms import resupply
-from rooms.errors import CloseCode
 from rooms.hub import Hub
 from rooms.metrics import Count, counters
 from rooms.protocol import SyncStep1
@@ -252,39 +251,3 @@ class TestAsking:
         await asyncio.sleep(1.0)
         await settled(peer)
         assert await text_in_redis(hub, seat) == "a"
-
-
-class TestDeletion:
-    """A room whose generation was raised is deleted."""
-
-    async def test_its_seats_are_closed_for_good(self, hub: Hub, seat: Seated, redis_of: "redis.Redis") -> None:
-        peer = await seat(hub, ROOM)
-        peer.add("a")
-        await settled(peer)
-        delete(hub, redis_of)
-        for _ in range(10):
-            await hub.upkeep.sweep()
-        await eventually(lambda: peer.code == CloseCode.DELETED)
-
-    async def test_its_name_can_be_used_again(self, hub: Hub, seat: Seated, redis_of: "redis.Redis") -> None:
-        old = await seat(hub, ROOM)
-        old.add("old")
-        await settled(old)
-        delete(hub, redis_of)
-        hub.rooms[ROOM].catch_up()
-        await eventually(lambda: old.code == CloseCode.DELETED)
-        new, witness = await seat(hub, ROOM), await seat(hub, ROOM, READ)
-        new.add("new")
-        await settled(new)
-        await witness.sync()
-        hub.rooms[ROOM].catch_up()
-        await settled(new)
-        assert (new.code, str(witness.text)) == (None, "new")
-
-
-def delete(hub: Hub, client: "redis.Redis") -> None:
-    """Delete a room as DESIGN 3 says: its generation is raised, its stream ends, ids begin anew."""
-    head = hub.backend.keys.head(ROOM)
-    client.hincrby(head, "generation", 1)
-    client.hdel(head, "last", "floor")
-    client.delete(hub.backend.keys.room(ROOM))
