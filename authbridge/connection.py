@@ -11,9 +11,10 @@ from django.urls import NoReverseMatch, reverse
 from authbridge.decisions import decided
 from authbridge.identity import unchanging
 from authbridge.issuing import Terms, issue, signing_source
-from rooms import background, names
+from rooms import background, names, policy_rows, pool
 from rooms.conf import conf
 from rooms.grants import Access
+from rooms.policy import Policy
 
 
 def connection(request: HttpRequest, room: str) -> dict[str, Any]:
@@ -31,13 +32,20 @@ def connection(request: HttpRequest, room: str) -> dict[str, Any]:
     signs = "jwt" in conf().identity and signing_source() is not None
     known = user if user.is_authenticated and (signs or "session" in conf().identity) else AnonymousUser()
     may_enter = known.is_authenticated or "anonymous" in conf().identity
-    access = background.run(decided(unchanging(known), name, known_at=known_at)) if may_enter else Access.NONE
+    access = background.run(_access(known, name, known_at)) if may_enter else Access.NONE
     told = {"url": _url(request), "room": names.url_path(name), "name": name, "access": access.value, "token": None}
     if access is Access.NONE or not known.is_authenticated or not signs:
         return told
     issued = issue(user, Terms(rooms=[name], session_key=session_key(request)))
     again = {"expiresIn": issued.expires_in, "tokenUrl": _token_url(), "csrfToken": get_token(request)}
     return {**told, "token": issued.token, **again}
+
+
+async def _access(user: Any, room: str, known_at: float) -> Access:
+    """Return what somebody may do in a room as it is now: it may be read-only. That it is deleted is told by 4410."""
+    access = await decided(unchanging(user), room, known_at=known_at)
+    policy: Policy = await pool.run(policy_rows.stored, room)
+    return policy.leaves(access)
 
 
 def session_key(request: HttpRequest) -> str | None:

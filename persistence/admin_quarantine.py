@@ -84,6 +84,7 @@ class QuarantinedAdmin(DeedAdmin, KeptByOthers):
         """Append an entry again; raise ValueError with the reason if it is still poison."""
         if reason := quarantine.replay(row):
             raise ValueError(gettext("It still can't be decoded: %(reason)s") % {"reason": reason})
+        self.log_change(request, row.room, gettext("Released %(entry)s.") % {"entry": row.entry_id})
 
     @deed(
         _("Discard"),
@@ -93,8 +94,10 @@ class QuarantinedAdmin(DeedAdmin, KeptByOthers):
         done=_("Discarded."),
     )
     def discard(self, request: HttpRequest, row: Quarantined) -> None:
-        """Forget an entry."""
+        """Forget an entry; that is in the history of its room, for its own goes with it."""
         quarantine.discard(row)
+        words = {"entry": row.entry_id, "reason": visible(row.reason)}
+        self.log_change(request, row.room, gettext("Discarded %(entry)s: %(reason)s") % words)
 
 
 def hex_dump(data: bytes) -> str:

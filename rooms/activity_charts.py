@@ -15,7 +15,7 @@ from rooms.moments import moment
 
 HOUR_SECONDS = 3600
 SHORTEST_SECONDS = 24 * HOUR_SECONDS
-"""A room of a few hours is shown in its first day, not as one wide bar."""
+"""A room of a few hours is shown in the day that ends with them, not as one wide bar."""
 
 
 def activity_charts(activity: Any) -> SafeString | str:
@@ -30,7 +30,8 @@ def activity_charts(activity: Any) -> SafeString | str:
     hours: Sequence[float] = [point[0] * HOUR_SECONDS for point in known]
     edits: list[Point] = [(at, float(point[1])) for at, point in zip(hours, known, strict=True)]
     sizes: list[Point] = [(at, float(point[2])) for at, point in zip(hours, known, strict=True)]
-    begins, ends = hours[0], max(hours[-1] + HOUR_SECONDS, hours[0] + SHORTEST_SECONDS)
+    ends = hours[-1] + HOUR_SECONDS
+    begins = min(hours[0], ends - SHORTEST_SECONDS)
     labels = (_day(begins), _day(ends))
     return format_html(
         "<div>{}</div><div>{}</div>",

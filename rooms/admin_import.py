@@ -27,9 +27,7 @@ PERMISSION = "yredis_rooms.import_room"
 class ImportForm(forms.Form):
     """Which room, and what is to be in it."""
 
-    room = forms.CharField(
-        label=gettext_lazy("Room"), help_text=gettext_lazy("One that nobody has written to yet."), strip=False
-    )
+    room = forms.CharField(label=gettext_lazy("Room"), help_text=gettext_lazy("One that nobody has written to yet."))
     file = forms.FileField(
         label=gettext_lazy("File"),
         help_text=gettext_lazy("A Yjs update, version 1: what Y.encodeStateAsUpdate gives, or an export from here."),

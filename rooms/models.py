@@ -95,4 +95,5 @@ class Room(models.Model):
         )
 
     def __str__(self) -> str:
-        return visible(self.name)  # for people: it is in many a line of the admin
+        shown = visible(self.name)  # for people: it is in many a line of the admin
+        return shown if shown == shown.strip() else f'"{shown}"'

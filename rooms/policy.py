@@ -32,9 +32,13 @@ class Policy:
         marks = "d" * self.is_deleted + "r" * self.is_read_only
         return f"{self.version} {marks}".rstrip() if self.version else ""
 
+    def leaves(self, access: Access) -> Access:
+        """Return what a room that is read-only leaves of what somebody may do."""
+        return Access.READ if self.is_read_only and access is Access.WRITE else access
+
     def limited(self, grant: Grant) -> Grant:
-        """Return what is left of a grant."""
-        return replace(grant, access=Access.READ) if self.is_read_only and grant.may_write else grant
+        """Return what it leaves of a grant."""
+        return replace(grant, access=self.leaves(grant.access)) if self.is_read_only else grant
 
     def check(self) -> None:
         """Raise RoomDeleted if nobody may enter."""

@@ -98,7 +98,7 @@ def end_erasing(room: str, generation: int) -> None:
     def end(row: Room) -> bool:
         if not row.is_erasing or row.generation != generation:
             return False
-        row.is_erasing, row.deleted_at = False, None
+        row.is_erasing, row.deleted_at, row.is_read_only = False, None, False
         return True
 
     change(room, end)

@@ -67,7 +67,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError, TimeoutError, AttributeError, RuntimeError) as error:
-        raise RedisUnavailable(f"{type(error).__name__}: {error}") from error
+        raise RedisUnavailable(f"{type(error).__name__}: {str(error) or 'no answer in time'}") from error
 
 
 def single_client(conf: Conf) -> Redis:

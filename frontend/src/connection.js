@@ -6,7 +6,7 @@ import { gettext } from './words.js'
 const FINAL = {
   4400: [gettext('The server could not read what this page sent.'), gettext('Copy your text to a safe place, then reload the page.')],
   4401: [gettext('You are not signed in, or no longer.'), gettext('Sign in, then reload the page.')],
-  4403: [gettext('You may not enter this room.'), gettext('Rooms “demo-…” are open to everybody, “team-…” to whom Django permits it. Sign in, or ask for the permission.')],
+  4403: [gettext('You may not enter this room.'), gettext('Rooms “demo-…” are open to everybody, “team-…” to whom Django permits it. Sign in, or ask for the permission; if you were disconnected, load the page again.')],
   4404: [gettext('No room can have this name.'), gettext('Names have 1 to 255 bytes and no control characters.')],
   4410: [gettext('This room was deleted.'), gettext('What you see is the last text that reached this page.')],
   4413: [gettext('This is more than the room can take.'), gettext('Copy your text to a safe place, reload, and add it in smaller parts.')],

@@ -101,7 +101,7 @@ def test_only_the_room_can_be_filled_in_by_a_link() -> None:
     assert "This field is required" in response.text
 
 
-@pytest.mark.parametrize("name", ["\u2028x", "x" * 256])
+@pytest.mark.parametrize("name", ["x\u2028x", "x" * 256])
 def test_what_can_not_be_a_name_is_refused(name: str) -> None:
     assert "This can&#x27;t be the name of a room" in send(name=name).text
 

@@ -20,6 +20,7 @@ from authbridge import tokens
 from authbridge.views import asked_about
 from rooms import pool
 from rooms.errors import IdentityRefused
+from rooms.models import Room
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -294,6 +295,12 @@ class TestTag:
     def test_a_reader_is_told(self, ada: Any) -> None:
         ada.user_permissions.set([Permission.objects.get(codename="view_room")])
         assert self.connection(get_user_model().objects.get(pk=ada.pk))["access"] == "read"
+
+    @pytest.mark.django_db(transaction=True)
+    def test_of_a_read_only_room_everybody_is_a_reader(self, ada: Any, registering: None) -> None:
+        Room.objects.create(name="essay", is_read_only=True, policy_version=1)
+        told = self.connection(ada)
+        assert (told["access"], claims_of(told["token"])["yrooms"]) == ("read", ["essay"])
 
     def test_anybody_gets_what_the_policy_says(self, site: Any) -> None:
         assert self.connection(AnonymousUser())["access"] == "none"

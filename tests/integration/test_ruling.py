@@ -226,6 +226,13 @@ class TestErase:
         assert await api.text(ROOM, "text") == "new"
         assert await counted(Segment) == [1]
 
+    async def test_nothing_that_was_decided_about_it_is_left(self, hub: Hub, typed: Typed) -> None:
+        await typed(hub, "old")
+        await api.freeze(ROOM)
+        await api.erase(ROOM)
+        peer = await typed(hub, "new")
+        assert (peer.code, (await row()).is_read_only) == (None, False)
+
     async def test_who_missed_the_bell_can_not_bring_the_old_document_back(
         self, hub: Hub, typed: Typed, monkeypatch: pytest.MonkeyPatch
     ) -> None:
