@@ -127,7 +127,7 @@ class Lane:
     def _take(self, room: str) -> list[Waiting]:
         queue, batch, size = self._waiting[room], list[Waiting](), 0
         while queue and len(batch) < BATCH_ENTRIES and (not batch or size + len(queue[0].entry.update) <= BATCH_BYTES):
-            if batch and queue[0].policy != batch[0].policy:
+            if batch and queue[0].policy is not batch[0].policy:
                 break
             batch.append(queue.popleft())
             size += len(batch[-1].entry.update)

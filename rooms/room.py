@@ -44,7 +44,7 @@ class LiveRoom:
         self._head = Head("", 0, START, START)
         self._cursor: EntryId | None = None
         self._accepted = START
-        self._vanished = self._is_ruled_anew = False
+        self._vanished, self._rulings, self._heeded = False, 0, 0  # bells about the policy: heard, and looked into
         self._subscribed = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
         self._read_again = False
@@ -94,7 +94,7 @@ class LiveRoom:
         """Take a bell; awareness counts from the subscription on, before the head is known: it is not said twice."""
         if bell.kind == bells.Kind.AWARENESS:
             fanout.show(self.presence.take(bell.body), self.seats)
-        self._is_ruled_anew |= bell.kind == bells.Kind.POLICY  # whatever Redis may have lost meanwhile
+        self._rulings += bell.kind == bells.Kind.POLICY  # whatever Redis may have lost meanwhile
         if self._cursor is None:
             return
         if bell.head.generation != self.policy.generation or not self._is_same_life(bell.head):
@@ -163,7 +163,7 @@ class LiveRoom:
     async def _read_once(self) -> None:
         after, accepted = self._cursor or START, self._accepted
         reading = await self.backend.streams.read(self.name, after=after)
-        if self._is_ruled_anew or not reading.follows(self.policy):
+        if self._heeded < self._rulings or not reading.follows(self.policy):
             await self.heed_policy()
         elif self._vanished or self._was_lost(reading, after, accepted) or reading.lacks(after, accepted):
             await self._rewind(reading.head)
@@ -198,13 +198,15 @@ class LiveRoom:
 
     async def confirm_policy(self) -> None:
         """Look whether the policy is what we know, for somebody who enters: the bell may be on its way, or lost."""
-        if not (await self.backend.streams.look(self.name)).follows(self.policy):
+        reading = await self.backend.streams.look(self.name)
+        if self._heeded < self._rulings or not reading.follows(self.policy):
             await self.heed_policy()
 
     async def heed_policy(self) -> bool:
         """Do what the site has decided, and read again for whoever stays; return whether the room was erased."""
-        before, self._is_ruled_anew = self.policy, False
+        before, heard = self.policy, self._rulings
         policy, head = await self.backend.policies.with_head(self.name)
+        self._heeded = max(self._heeded, heard)
         if self.policy is not before and policy.version < self.policy.version:
             return False  # a later answer was sooner
         erased, self.policy = policy.generation > self.policy.generation, policy

@@ -83,6 +83,26 @@ class TestNewcomers:
         await asked
         assert (peer.code, answered.policy.is_deleted) == (None, False)
 
+    async def test_a_bell_is_not_forgotten_when_nothing_could_be_asked(
+        self, hub: Hub, typed: Typed, redis_of: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        peer, policies = await typed(hub, "a"), hub.backend.policies
+        with_head, asked, lost = policies.with_head, asyncio.Event(), asyncio.Event()
+
+        async def fails_once(room: str) -> Any:
+            if asked.is_set():
+                return await with_head(room)
+            asked.set()
+            await lost.wait()
+            raise RedisUnavailable("away")
+
+        monkeypatch.setattr(policies, "with_head", fails_once)
+        await api.delete(ROOM)
+        await asked.wait()
+        redis_of.hdel(KEYS.head(ROOM), "policy")  # nor is the mark there any more
+        lost.set()
+        await eventually(lambda: peer.code == CloseCode.DELETED)
+
 
 class TestPutBack:
     """Redis or the database is as it was some time ago."""
